@@ -1,0 +1,3 @@
+module github.com/imgbuild/imgbuild
+
+go 1.26.8

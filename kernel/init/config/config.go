@@ -1,0 +1,81 @@
+// Package config is the contract between the builder and PID 1 of the guest:
+// the file that tells init what to do, and the lines it prints on the console.
+//
+// The package is compiled into the guest: it imports only what is small.
+package config
+
+// Path is where the file stands in the guest.
+const Path = "/etc/imgbuild/guest.json"
+
+// Console lines of init begin with this prefix. The words behind it are part
+// of the contract: tests and `imgbuild run` read them.
+const (
+	Prefix       = "imgbuild: "
+	LineUp       = "up"       // imgbuild: up 0.912           seconds since the kernel's clock began
+	LineNetwork  = "network"  // imgbuild: network eth0 10.0.2.15/24
+	LineStarted  = "started"  // imgbuild: started pid 87 at 0.934
+	LineExited   = "exited"   // imgbuild: exited status 3   (or: exited signal 9)
+	LineStopping = "stopping" // imgbuild: stopping power button
+	LinePoweroff = "poweroff" // imgbuild: poweroff          also: reboot, halt
+	LineFailed   = "failed"   // imgbuild: failed mounting /data: …
+)
+
+// Guest is the whole file.
+type Guest struct {
+	Hostname string            `json:"hostname"`
+	Timezone string            `json:"timezone,omitempty"` // TZ for the app; "UTC" by default
+	App      App               `json:"app"`
+	Mounts   []Mount           `json:"mounts,omitempty"`
+	Network  Network           `json:"network"`
+	Sysctl   map[string]string `json:"sysctl,omitempty"` // "vm.overcommit_memory": "1"
+
+	// Restart is "never", "on-failure" or "always". MaxRestarts bounds the
+	// restarts within ten minutes; 0 means no bound.
+	Restart     string `json:"restart"`
+	MaxRestarts int    `json:"maxRestarts,omitempty"`
+	// OnExit is what happens when the app has ended for good: "poweroff",
+	// "reboot" or "halt" (stay, for a look at the console).
+	OnExit string `json:"onExit"`
+	// StopTimeout is how long the app may take after SIGTERM, in seconds.
+	StopTimeout int `json:"stopTimeout"`
+}
+
+// App is the one program of the appliance.
+type App struct {
+	Command []string `json:"command"` // absolute path first
+	Env     []string `json:"env,omitempty"`
+	Dir     string   `json:"dir"`
+	UID     int      `json:"uid"`
+	GID     int      `json:"gid"`
+}
+
+// Mount is a filesystem beyond the root and the kernel's own.
+type Mount struct {
+	// Source is "tmpfs" or "PARTUUID=…" of a partition on any disk.
+	Source   string `json:"source"`
+	Path     string `json:"path"`
+	Type     string `json:"type"`           // "tmpfs", "ext4"
+	Size     int64  `json:"size,omitempty"` // bytes; tmpfs only
+	Mode     uint32 `json:"mode,omitempty"` // of the mounted root, e.g. 0755
+	UID      int    `json:"uid,omitempty"`  // owner of the mounted root
+	GID      int    `json:"gid,omitempty"`
+	ReadOnly bool   `json:"readOnly,omitempty"`
+}
+
+// Network says how the first Ethernet device gets its address.
+type Network struct {
+	Mode    string   `json:"mode"`              // "dhcp", "static", "none"
+	Address string   `json:"address,omitempty"` // CIDR
+	Gateway string   `json:"gateway,omitempty"`
+	DNS     []string `json:"dns,omitempty"`
+}
+
+// Initramfs is the file /initramfs.json of a packaged kernel's initramfs: the
+// modules to load, in order, before the root can be mounted. The root is named
+// on the kernel command line as usual.
+type Initramfs struct {
+	Modules []string `json:"modules"` // paths inside the initramfs
+}
+
+// InitramfsPath is where that file stands.
+const InitramfsPath = "/initramfs.json"

@@ -1,0 +1,102 @@
+// Package output turns an audited disk into appliances. It describes the
+// appliance once, reads the disk once, and lets any number of formats write
+// their files from that one pass.
+//
+// # Formats
+//
+// A [Format] is one folder below this one plus one line in the registry
+// (output/formats). Its three moments are apart: New checks the options
+// before anything is built, Begin opens the files, and the [Sink] it returns
+// takes the disk and ends in Commit or Abort.
+//
+// # Files
+//
+// A format writes into a [Dir]: every file has a temporary name until all of
+// the format's files are complete, then they are renamed together. A writer
+// that fails leaves nothing behind and does not disturb the others.
+//
+// Everything written is a function of the appliance and the disk: no clock,
+// no random, no host name. This package imports neither builder nor stages.
+package output
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/imgbuild/imgbuild/disk"
+)
+
+// Appliance describes what is wrapped.
+type Appliance struct {
+	Name        string // a file name stem: letters, digits, '-', '_', '.'
+	Version     string
+	Description string
+	Vendor      string
+	// Digest identifies the resolved recipe; UUIDs derive from it.
+	Digest string
+	// Created is the time that all files and descriptors carry.
+	Created time.Time
+	CPUs    int
+	Memory  int64 // bytes
+	// Firmware is "bios", "uefi", or "any" when the disk boots by both.
+	Firmware string
+	Ports    []int // TCP ports that the app listens on
+	// Kernel is the kernel command line, for formats that boot it directly.
+	Kernel Kernel
+	// Tree is the root filesystem as an image for container engines; nil
+	// when the caller has none.
+	Tree Tree
+}
+
+// Kernel is what a direct boot needs.
+type Kernel struct {
+	Cmdline string
+	// Image is the path of the bzImage, Initramfs of the initramfs; empty
+	// when there is none.
+	Image, Initramfs string
+}
+
+// Tree is a root filesystem in OCI form: layers in a content store.
+type Tree interface {
+	// Export writes an archive in the OCI layout that `docker load` reads
+	// too, with the given reference name.
+	Export(ctx context.Context, path, ref string) error
+}
+
+// Format is one kind of appliance wrapper.
+type Format interface {
+	// Name is what recipes call it.
+	Name() string
+	// Summary is one line for people.
+	Summary() string
+	// New returns a writer with the options of a recipe, which may be empty.
+	// Wrong options are reported here, by key.
+	New(options json.RawMessage) (Writer, error)
+}
+
+// Writer is a format with its options.
+type Writer interface {
+	// Begin opens the files of the appliance in dir. size is the disk's, in
+	// bytes.
+	Begin(ctx context.Context, a Appliance, dir *Dir, size int64) (Sink, error)
+}
+
+// Sink takes the disk of an appliance.
+type Sink interface {
+	disk.Sink
+	// Close finishes the data; Commit is called after it and gives the files
+	// their names. Abort drops them, at any time.
+	Commit() ([]File, error)
+	Abort()
+}
+
+// File is a file that an output made.
+type File struct {
+	Format string `json:"format"`
+	Path   string `json:"path"` // relative to the output folder
+	Size   int64  `json:"size"` // bytes
+	SHA256 string `json:"sha256"`
+	// Allocated is the space the file takes on disk, in bytes.
+	Allocated int64 `json:"allocated"`
+}

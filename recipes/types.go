@@ -1,0 +1,347 @@
+// Package recipes reads recipes: the declarative YAML files that say what an
+// appliance is made of.
+//
+// [Parse] turns bytes into a [Recipe], strictly: an unknown key, a wrong type
+// or a duplicate is an error with its position, an excerpt and a hint, and all
+// errors come at once. [Resolve] applies includes, variables and overrides,
+// fills in every default, and records where each value came from. [Lock] is
+// the file beside the recipe that pins every input by digest.
+//
+// Keys that begin with "x-" are allowed everywhere and ignored. Relative paths
+// are relative to the file they are written in.
+//
+// The package is a leaf: it imports nothing that touches a network or a store.
+package recipes
+
+import "time"
+
+// APIVersion is the version of the recipe format that this package reads.
+const APIVersion = "imgbuild/v1"
+
+// Recipe is the root of a recipe file.
+type Recipe struct {
+	// APIVersion is "imgbuild/v1".
+	APIVersion string `yaml:"apiVersion" json:"apiVersion" jsonschema:"required,enum=imgbuild/v1"`
+	// Name of the appliance, and the stem of the files that are made.
+	Name string `yaml:"name" json:"name" jsonschema:"required,pattern=^[a-z0-9][a-z0-9._-]{0\\,62}$"`
+	// Version of the appliance.
+	Version string `yaml:"version,omitempty" json:"version,omitempty"`
+	// Description is one sentence for people.
+	Description string `yaml:"description,omitempty" json:"description,omitempty"`
+	// Vendor of the appliance, as appliance descriptors show it.
+	Vendor string `yaml:"vendor,omitempty" json:"vendor,omitempty"`
+	// Platform is the operating system and processor: linux/amd64.
+	Platform string `yaml:"platform,omitempty" json:"platform,omitempty" jsonschema:"enum=linux/amd64"`
+
+	// Include names other recipe files; values here override theirs.
+	Include []string `yaml:"include,omitempty" json:"include,omitempty"`
+	// Vars are text values that ${name} refers to in any string.
+	Vars map[string]string `yaml:"vars,omitempty" json:"vars,omitempty"`
+
+	Sources  Sources  `yaml:"sources,omitempty" json:"sources,omitempty"`
+	Kernel   Kernel   `yaml:"kernel,omitempty" json:"kernel,omitempty"`
+	Runtime  Runtime  `yaml:"runtime" json:"runtime"`
+	App      App      `yaml:"app" json:"app"`
+	Files    []File   `yaml:"files,omitempty" json:"files,omitempty"`
+	Guest    Guest    `yaml:"guest,omitempty" json:"guest,omitempty"`
+	Network  Network  `yaml:"network,omitempty" json:"network,omitempty"`
+	Disk     Disk     `yaml:"disk,omitempty" json:"disk,omitempty"`
+	Sanitize Sanitize `yaml:"sanitize,omitempty" json:"sanitize,omitempty"`
+	// Test are the checks that `imgbuild test` makes of the booted appliance.
+	Test []Check `yaml:"test,omitempty" json:"test,omitempty"`
+	// Outputs are the formats to write.
+	Outputs []Output `yaml:"outputs,omitempty" json:"outputs,omitempty"`
+}
+
+// Sources says where packages come from.
+type Sources struct {
+	Apt Apt `yaml:"apt,omitempty" json:"apt,omitempty"`
+}
+
+// Apt are the sources of Debian packages. When empty, the sources of the
+// machine that builds are used.
+type Apt struct {
+	// List is the path of a sources.list, or of a deb822 .sources file.
+	List string `yaml:"list,omitempty" json:"list,omitempty"`
+	// Keyring is the path of the keyring that signs them.
+	Keyring string `yaml:"keyring,omitempty" json:"keyring,omitempty"`
+}
+
+// Kernel says where the kernel comes from. Exactly one of Universal, Package
+// and File is set.
+type Kernel struct {
+	// Universal is the kernel built from source, with every supported
+	// hypervisor's drivers built in. The default.
+	Universal *UniversalKernel `yaml:"universal,omitempty" json:"universal,omitempty"`
+	// Package is a distribution's kernel package: linux-image-cloud-amd64.
+	Package string `yaml:"package,omitempty" json:"package,omitempty"`
+	// File is the path of a bzImage, with all drivers built in.
+	File string `yaml:"file,omitempty" json:"file,omitempty"`
+	// Cmdline is added to the kernel command line.
+	Cmdline []string `yaml:"cmdline,omitempty" json:"cmdline,omitempty"`
+}
+
+// UniversalKernel selects the source of the universal kernel.
+type UniversalKernel struct {
+	// Series of the kernel, "6.12" or "6.1".
+	Series string `yaml:"series,omitempty" json:"series,omitempty" jsonschema:"enum=6.12,enum=6.1"`
+	// Config are the paths of further configuration fragments.
+	Config []string `yaml:"config,omitempty" json:"config,omitempty"`
+}
+
+// Runtime says what the app runs on. Exactly one of JVM, OCI and None is set;
+// "runtime: none" is for a static binary.
+type Runtime struct {
+	JVM  *JVM        `yaml:"jvm,omitempty" json:"jvm,omitempty"`
+	OCI  *OCIRuntime `yaml:"oci,omitempty" json:"oci,omitempty"`
+	None bool        `yaml:"none,omitempty" json:"none,omitempty"`
+}
+
+// JVM is a Java runtime, trimmed to the app.
+type JVM struct {
+	JDK JDK `yaml:"jdk,omitempty" json:"jdk,omitempty"`
+	// Modules of the JDK to keep: "auto" asks jdeps; or a list.
+	Modules Modules `yaml:"modules,omitempty" json:"modules,omitempty"`
+	// AddModules are kept beside those that jdeps finds.
+	AddModules []string `yaml:"addModules,omitempty" json:"addModules,omitempty"`
+	CDS        CDS      `yaml:"cds,omitempty" json:"cds,omitempty"`
+	// Profile is "balanced", "fast-start" or "throughput".
+	Profile string `yaml:"profile,omitempty" json:"profile,omitempty" jsonschema:"enum=balanced,enum=fast-start,enum=throughput"`
+	// Options are further options for the JVM.
+	Options []string `yaml:"options,omitempty" json:"options,omitempty"`
+	// JNI are globs of further shared libraries that the app loads by name,
+	// as paths in the packages of the JDK.
+	JNI []string `yaml:"jni,omitempty" json:"jni,omitempty"`
+	// TrustStore says which certificate authorities are trusted: "system"
+	// (those of the ca-certificates package) or "none".
+	TrustStore string `yaml:"trustStore,omitempty" json:"trustStore,omitempty" jsonschema:"enum=system,enum=none"`
+}
+
+// JDK says where the Java development kit comes from. Exactly one is set.
+type JDK struct {
+	// Package is a Debian package: openjdk-17-jdk-headless.
+	Package string `yaml:"package,omitempty" json:"package,omitempty"`
+	// Path is a folder on this machine that holds a JDK with jmods.
+	Path string `yaml:"path,omitempty" json:"path,omitempty"`
+	// OCI is an image that holds a JDK.
+	OCI string `yaml:"oci,omitempty" json:"oci,omitempty"`
+}
+
+// Modules is "auto" or a list of module names.
+type Modules struct {
+	Auto bool
+	List []string
+}
+
+// CDS is class data sharing: classes parsed at build time.
+type CDS struct {
+	// Mode is "app" (the classes that a training run loads), "default" (the
+	// JDK's own list) or "off".
+	Mode  string `yaml:"mode,omitempty" json:"mode,omitempty" jsonschema:"enum=app,enum=default,enum=off"`
+	Train Train  `yaml:"train,omitempty" json:"train,omitempty"`
+}
+
+// Train is how the app is exercised for class data sharing. It runs in a
+// sandbox without a network but for the loopback.
+type Train struct {
+	// HTTP is a URL on the loopback to get once the app answers.
+	HTTP string `yaml:"http,omitempty" json:"http,omitempty"`
+	// TCP is a port to connect to, and Send a line to send there.
+	TCP  int    `yaml:"tcp,omitempty" json:"tcp,omitempty"`
+	Send string `yaml:"send,omitempty" json:"send,omitempty"`
+	// Exit means that the app ends by itself.
+	Exit bool `yaml:"exit,omitempty" json:"exit,omitempty"`
+	// Timeout for the whole training run.
+	Timeout Duration `yaml:"timeout,omitempty" json:"timeout,omitempty"`
+}
+
+// OCIRuntime is a container image with a runtime in it.
+type OCIRuntime struct {
+	// Image is a reference: a registry's name:tag or name@digest,
+	// oci:FOLDER[:TAG] for an OCI layout, or archive:FILE for an archive
+	// made by docker save.
+	Image string `yaml:"image" json:"image" jsonschema:"required"`
+	// PlainHTTP allows a registry without TLS.
+	PlainHTTP bool `yaml:"plainHTTP,omitempty" json:"plainHTTP,omitempty"`
+}
+
+// App is the program of the appliance.
+type App struct {
+	// Jar is the path of an executable jar.
+	Jar string `yaml:"jar,omitempty" json:"jar,omitempty"`
+	// ClassPath are jars, folders and globs; with Packages, absolute paths
+	// are those inside the packages.
+	ClassPath []string `yaml:"classPath,omitempty" json:"classPath,omitempty"`
+	// Main is the main class; a jar's own by default.
+	Main string `yaml:"main,omitempty" json:"main,omitempty"`
+	// Binary is the path of a static program, for runtime none.
+	Binary string `yaml:"binary,omitempty" json:"binary,omitempty"`
+	// Command is the whole command, for runtime oci; the image's by default.
+	Command []string `yaml:"command,omitempty" json:"command,omitempty"`
+	// Packages are Debian packages from which files are taken.
+	Packages []PackageFiles `yaml:"packages,omitempty" json:"packages,omitempty"`
+	// Missing are patterns of classes that the class path refers to and does
+	// not hold, known not to be used: org.example.Optional, org.example.*.
+	Missing []string          `yaml:"missing,omitempty" json:"missing,omitempty"`
+	Args    []string          `yaml:"args,omitempty" json:"args,omitempty"`
+	Env     map[string]string `yaml:"env,omitempty" json:"env,omitempty"`
+	// WorkDir is the app's working directory.
+	WorkDir string `yaml:"workDir,omitempty" json:"workDir,omitempty"`
+	// User is the name of the unprivileged user that runs the app.
+	User string `yaml:"user,omitempty" json:"user,omitempty"`
+	// UID and GID of that user.
+	UID int `yaml:"uid,omitempty" json:"uid,omitempty"`
+	GID int `yaml:"gid,omitempty" json:"gid,omitempty"`
+	// Ports are the TCP ports that the app listens on.
+	Ports []int `yaml:"ports,omitempty" json:"ports,omitempty"`
+}
+
+// PackageFiles takes files from a Debian package and what it depends on.
+type PackageFiles struct {
+	// Name of the package.
+	Name string `yaml:"name" json:"name" jsonschema:"required"`
+	// Paths are globs of the files to take, as absolute paths; ** matches
+	// folders. Links are followed within the packages.
+	Paths []string `yaml:"paths,omitempty" json:"paths,omitempty"`
+}
+
+// File is a file, folder or link that is put into the tree.
+type File struct {
+	// Path in the guest.
+	Path string `yaml:"path" json:"path" jsonschema:"required"`
+	// Content is the text of the file; or Source, a file or folder to copy;
+	// or Link, the target of a symbolic link; or Dir, an empty folder.
+	Content string `yaml:"content,omitempty" json:"content,omitempty"`
+	Source  string `yaml:"source,omitempty" json:"source,omitempty"`
+	Link    string `yaml:"link,omitempty" json:"link,omitempty"`
+	Dir     bool   `yaml:"dir,omitempty" json:"dir,omitempty"`
+	// Mode in octal, as text: "0644".
+	Mode string `yaml:"mode,omitempty" json:"mode,omitempty" jsonschema:"pattern=^0?[0-7]{3\\,4}$"`
+	UID  int    `yaml:"uid,omitempty" json:"uid,omitempty"`
+	GID  int    `yaml:"gid,omitempty" json:"gid,omitempty"`
+}
+
+// Guest is the virtual machine that the appliance expects, and how it behaves.
+type Guest struct {
+	Memory   Size   `yaml:"memory,omitempty" json:"memory,omitempty"`
+	CPUs     int    `yaml:"cpus,omitempty" json:"cpus,omitempty" jsonschema:"minimum=1,maximum=64"`
+	Hostname string `yaml:"hostname,omitempty" json:"hostname,omitempty"`
+	Timezone string `yaml:"timezone,omitempty" json:"timezone,omitempty"`
+	// Restart is "never", "on-failure" or "always".
+	Restart     string `yaml:"restart,omitempty" json:"restart,omitempty" jsonschema:"enum=never,enum=on-failure,enum=always"`
+	MaxRestarts int    `yaml:"maxRestarts,omitempty" json:"maxRestarts,omitempty"`
+	// OnExit is "poweroff", "reboot" or "halt".
+	OnExit string `yaml:"onExit,omitempty" json:"onExit,omitempty" jsonschema:"enum=poweroff,enum=reboot,enum=halt"`
+	// StopTimeout is how long the app may take to stop.
+	StopTimeout Duration `yaml:"stopTimeout,omitempty" json:"stopTimeout,omitempty"`
+	// Tmpfs are writable folders in memory.
+	Tmpfs []Tmpfs `yaml:"tmpfs,omitempty" json:"tmpfs,omitempty"`
+	// Sysctl are kernel settings made at boot.
+	Sysctl map[string]string `yaml:"sysctl,omitempty" json:"sysctl,omitempty"`
+}
+
+// Tmpfs is a writable folder in memory, owned by the app's user.
+type Tmpfs struct {
+	Path string `yaml:"path" json:"path" jsonschema:"required"`
+	Size Size   `yaml:"size,omitempty" json:"size,omitempty"`
+}
+
+// Network says how the guest gets its address.
+type Network struct {
+	// Mode is "dhcp", "static" or "none".
+	Mode    string   `yaml:"mode,omitempty" json:"mode,omitempty" jsonschema:"enum=dhcp,enum=static,enum=none"`
+	Address string   `yaml:"address,omitempty" json:"address,omitempty"` // CIDR
+	Gateway string   `yaml:"gateway,omitempty" json:"gateway,omitempty"`
+	DNS     []string `yaml:"dns,omitempty" json:"dns,omitempty"`
+}
+
+// Disk is the layout of the disk.
+type Disk struct {
+	Root RootFS `yaml:"root,omitempty" json:"root,omitempty"`
+	// Data is an optional writable partition.
+	Data *DataFS `yaml:"data,omitempty" json:"data,omitempty"`
+	// Boot is the boot partition's size; automatic by default.
+	Boot BootFS `yaml:"boot,omitempty" json:"boot,omitempty"`
+}
+
+// RootFS is the read-only root.
+type RootFS struct {
+	// Filesystem is "erofs", "squashfs" or "ext4".
+	Filesystem string `yaml:"filesystem,omitempty" json:"filesystem,omitempty" jsonschema:"enum=erofs,enum=squashfs,enum=ext4"`
+	// Compression of erofs ("lz4", "lz4hc", "none") or squashfs ("zstd",
+	// "gzip", "lz4").
+	Compression string `yaml:"compression,omitempty" json:"compression,omitempty"`
+	// Size of the partition; automatic by default.
+	Size Size `yaml:"size,omitempty" json:"size,omitempty"`
+}
+
+// DataFS is the writable data partition.
+type DataFS struct {
+	Filesystem string `yaml:"filesystem,omitempty" json:"filesystem,omitempty" jsonschema:"enum=ext4"`
+	Size       Size   `yaml:"size" json:"size" jsonschema:"required"`
+	// Mount is where it is mounted in the guest; it belongs to the app's user.
+	Mount string `yaml:"mount" json:"mount" jsonschema:"required"`
+}
+
+// BootFS is the boot partition.
+type BootFS struct {
+	Size Size `yaml:"size,omitempty" json:"size,omitempty"`
+}
+
+// Sanitize says how strict the gate is.
+type Sanitize struct {
+	// Policy is "default" or "none". Bytes without an owner fail a build
+	// under "default".
+	Policy string `yaml:"policy,omitempty" json:"policy,omitempty" jsonschema:"enum=default,enum=none"`
+}
+
+// Check is one check of the booted appliance. Exactly one is set.
+type Check struct {
+	HTTP    *HTTPCheck    `yaml:"http,omitempty" json:"http,omitempty"`
+	TCP     *TCPCheck     `yaml:"tcp,omitempty" json:"tcp,omitempty"`
+	Console *ConsoleCheck `yaml:"console,omitempty" json:"console,omitempty"`
+	// Exit means that the app must end by itself with this status.
+	Exit *ExitCheck `yaml:"exit,omitempty" json:"exit,omitempty"`
+}
+
+// HTTPCheck gets a page.
+type HTTPCheck struct {
+	Port   int    `yaml:"port" json:"port" jsonschema:"required"`
+	Path   string `yaml:"path,omitempty" json:"path,omitempty"`
+	Status int    `yaml:"status,omitempty" json:"status,omitempty"`
+	// Contains is text that the body must hold.
+	Contains string   `yaml:"contains,omitempty" json:"contains,omitempty"`
+	Within   Duration `yaml:"within,omitempty" json:"within,omitempty"`
+}
+
+// TCPCheck connects, sends and expects.
+type TCPCheck struct {
+	Port   int      `yaml:"port" json:"port" jsonschema:"required"`
+	Send   string   `yaml:"send,omitempty" json:"send,omitempty"`
+	Expect string   `yaml:"expect,omitempty" json:"expect,omitempty"` // a regular expression
+	Within Duration `yaml:"within,omitempty" json:"within,omitempty"`
+}
+
+// ConsoleCheck waits for a line on the console.
+type ConsoleCheck struct {
+	Match  string   `yaml:"match" json:"match" jsonschema:"required"` // a regular expression
+	Within Duration `yaml:"within,omitempty" json:"within,omitempty"`
+}
+
+// ExitCheck waits for the app's end.
+type ExitCheck struct {
+	Status int      `yaml:"status" json:"status"`
+	Within Duration `yaml:"within,omitempty" json:"within,omitempty"`
+}
+
+// Output is a format and its options: "raw", or {ova: {hypervisor: vmware}}.
+type Output struct {
+	Format  string
+	Options map[string]any
+}
+
+// Size is a number of bytes, written as 64MiB, 1GiB, 512KiB, 10MB or auto (0).
+type Size int64
+
+// Duration is a span of time, written as 60s, 2m or 1m30s.
+type Duration time.Duration
