@@ -19,9 +19,10 @@
 //
 // # Engine
 //
-// An [Engine] executes a plan. The local engine runs stages in parallel, as
-// soon as their inputs are there, and keeps results in a [Store]. All it tells
-// goes out as one stream of [Event] values.
+// An [Engine] executes a plan. The local engine (builder/local) runs stages in
+// parallel, as soon as their inputs are there, and keeps results in a store
+// (builder/store). All it tells goes out as one stream of [Event] values, which
+// the views (builder/view) and [WriteTrace] draw.
 package builder
 
 import (
@@ -62,6 +63,14 @@ type Input struct {
 
 // Outputs are the artifacts that a stage made, by name.
 type Outputs map[string]ocispec.Descriptor
+
+// Engine executes plans.
+type Engine interface {
+	// Run makes the targets of the plan and returns their outputs by stage
+	// name. It stops at the first failure and returns that error, which names
+	// the stage and keeps the kind and hints of what went wrong there.
+	Run(ctx context.Context, p *Plan) (map[string]Outputs, error)
+}
 
 // Runner does the work of one kind of stage. The same Work must give the same
 // Outputs, bit by bit, on any machine at any time.

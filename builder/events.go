@@ -13,6 +13,7 @@ type EventKind string
 const (
 	Planned   EventKind = "planned"   // the stage is part of this run
 	Started   EventKind = "started"   // the stage began to run
+	Waiting   EventKind = "waiting"   // another build is making the same thing
 	Progress  EventKind = "progress"  // some of its work is done
 	Cached    EventKind = "cached"    // an earlier result is reused
 	Finished  EventKind = "finished"  // the stage made its outputs
