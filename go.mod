@@ -1,6 +1,6 @@
 module github.com/imgbuild/imgbuild
 
-go 1.26.0
+go 1.26.3
 
 require (
 	github.com/containerd/containerd/v2 v2.3.3
