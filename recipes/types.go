@@ -25,7 +25,7 @@ type Recipe struct {
 	// Name of the appliance, and the stem of the files that are made.
 	Name string `yaml:"name" json:"name" jsonschema:"required,pattern=^[a-z0-9][a-z0-9._-]{0\\,62}$"`
 	// Version of the appliance.
-	Version string `yaml:"version,omitempty" json:"version,omitempty"`
+	Version string `yaml:"version,omitempty" json:"version,omitempty" jsonschema:"pattern=^[A-Za-z0-9][A-Za-z0-9._+~-]{0\\,62}$"`
 	// Description is one sentence for people.
 	Description string `yaml:"description,omitempty" json:"description,omitempty"`
 	// Vendor of the appliance, as appliance descriptors show it.
@@ -34,19 +34,28 @@ type Recipe struct {
 	Platform string `yaml:"platform,omitempty" json:"platform,omitempty" jsonschema:"enum=linux/amd64"`
 
 	// Include names other recipe files; values here override theirs.
-	Include []string `yaml:"include,omitempty" json:"include,omitempty"`
+	Include []string `yaml:"include,omitempty" json:"include,omitempty" check:"file"`
 	// Vars are text values that ${name} refers to in any string.
 	Vars map[string]string `yaml:"vars,omitempty" json:"vars,omitempty"`
 
-	Sources  Sources  `yaml:"sources,omitempty" json:"sources,omitempty"`
-	Kernel   Kernel   `yaml:"kernel,omitempty" json:"kernel,omitempty"`
-	Runtime  Runtime  `yaml:"runtime" json:"runtime"`
-	App      App      `yaml:"app" json:"app"`
-	Files    []File   `yaml:"files,omitempty" json:"files,omitempty"`
-	Guest    Guest    `yaml:"guest,omitempty" json:"guest,omitempty"`
-	Network  Network  `yaml:"network,omitempty" json:"network,omitempty"`
-	Disk     Disk     `yaml:"disk,omitempty" json:"disk,omitempty"`
-	Sanitize Sanitize `yaml:"sanitize,omitempty" json:"sanitize,omitempty"`
+	// Sources says where packages come from.
+	Sources Sources `yaml:"sources,omitempty" json:"sources,omitzero"`
+	// Kernel says where the kernel comes from.
+	Kernel Kernel `yaml:"kernel,omitempty" json:"kernel,omitzero"`
+	// Runtime says what the app runs on.
+	Runtime Runtime `yaml:"runtime" json:"runtime" jsonschema:"required"`
+	// App is the program of the appliance.
+	App App `yaml:"app" json:"app" jsonschema:"required"`
+	// Files are put into the tree beside the app.
+	Files []File `yaml:"files,omitempty" json:"files,omitempty"`
+	// Guest is the virtual machine, and how it behaves.
+	Guest Guest `yaml:"guest,omitempty" json:"guest,omitzero"`
+	// Network says how the guest gets its address.
+	Network Network `yaml:"network,omitempty" json:"network,omitzero"`
+	// Disk is the layout of the disk.
+	Disk Disk `yaml:"disk,omitempty" json:"disk,omitzero"`
+	// Sanitize says how strict the gate is.
+	Sanitize Sanitize `yaml:"sanitize,omitempty" json:"sanitize,omitzero"`
 	// Test are the checks that `imgbuild test` makes of the booted appliance.
 	Test []Check `yaml:"test,omitempty" json:"test,omitempty"`
 	// Outputs are the formats to write.
@@ -55,16 +64,17 @@ type Recipe struct {
 
 // Sources says where packages come from.
 type Sources struct {
-	Apt Apt `yaml:"apt,omitempty" json:"apt,omitempty"`
+	// Apt are the sources of Debian packages.
+	Apt Apt `yaml:"apt,omitempty" json:"apt,omitzero"`
 }
 
 // Apt are the sources of Debian packages. When empty, the sources of the
 // machine that builds are used.
 type Apt struct {
 	// List is the path of a sources.list, or of a deb822 .sources file.
-	List string `yaml:"list,omitempty" json:"list,omitempty"`
+	List string `yaml:"list,omitempty" json:"list,omitempty" check:"file"`
 	// Keyring is the path of the keyring that signs them.
-	Keyring string `yaml:"keyring,omitempty" json:"keyring,omitempty"`
+	Keyring string `yaml:"keyring,omitempty" json:"keyring,omitempty" check:"file"`
 }
 
 // Kernel says where the kernel comes from. Exactly one of Universal, Package
@@ -72,11 +82,11 @@ type Apt struct {
 type Kernel struct {
 	// Universal is the kernel built from source, with every supported
 	// hypervisor's drivers built in. The default.
-	Universal *UniversalKernel `yaml:"universal,omitempty" json:"universal,omitempty"`
+	Universal *UniversalKernel `yaml:"universal,omitempty" json:"universal,omitempty" check:"maybe"`
 	// Package is a distribution's kernel package: linux-image-cloud-amd64.
-	Package string `yaml:"package,omitempty" json:"package,omitempty"`
+	Package string `yaml:"package,omitempty" json:"package,omitempty" jsonschema:"pattern=^[a-z0-9][a-z0-9+.-]+$" check:"maybe"`
 	// File is the path of a bzImage, with all drivers built in.
-	File string `yaml:"file,omitempty" json:"file,omitempty"`
+	File string `yaml:"file,omitempty" json:"file,omitempty" check:"maybe,file"`
 	// Cmdline is added to the kernel command line.
 	Cmdline []string `yaml:"cmdline,omitempty" json:"cmdline,omitempty"`
 }
@@ -86,25 +96,30 @@ type UniversalKernel struct {
 	// Series of the kernel, "6.12" or "6.1".
 	Series string `yaml:"series,omitempty" json:"series,omitempty" jsonschema:"enum=6.12,enum=6.1"`
 	// Config are the paths of further configuration fragments.
-	Config []string `yaml:"config,omitempty" json:"config,omitempty"`
+	Config []string `yaml:"config,omitempty" json:"config,omitempty" check:"file"`
 }
 
 // Runtime says what the app runs on. Exactly one of JVM, OCI and None is set;
 // "runtime: none" is for a static binary.
 type Runtime struct {
-	JVM  *JVM        `yaml:"jvm,omitempty" json:"jvm,omitempty"`
-	OCI  *OCIRuntime `yaml:"oci,omitempty" json:"oci,omitempty"`
-	None bool        `yaml:"none,omitempty" json:"none,omitempty"`
+	// JVM is a Java runtime, trimmed to the app.
+	JVM *JVM `yaml:"jvm,omitempty" json:"jvm,omitempty" check:"one"`
+	// OCI is a container image with a runtime in it.
+	OCI *OCIRuntime `yaml:"oci,omitempty" json:"oci,omitempty" check:"one"`
+	// None is for a static binary; it is written "runtime: none".
+	None bool `yaml:"none,omitempty" json:"none,omitempty" check:"one"`
 }
 
 // JVM is a Java runtime, trimmed to the app.
 type JVM struct {
-	JDK JDK `yaml:"jdk,omitempty" json:"jdk,omitempty"`
+	// JDK says where the Java development kit comes from.
+	JDK JDK `yaml:"jdk,omitempty" json:"jdk,omitzero"`
 	// Modules of the JDK to keep: "auto" asks jdeps; or a list.
-	Modules Modules `yaml:"modules,omitempty" json:"modules,omitempty"`
+	Modules Modules `yaml:"modules,omitempty" json:"modules,omitzero"`
 	// AddModules are kept beside those that jdeps finds.
 	AddModules []string `yaml:"addModules,omitempty" json:"addModules,omitempty"`
-	CDS        CDS      `yaml:"cds,omitempty" json:"cds,omitempty"`
+	// CDS is class data sharing: classes parsed at build time.
+	CDS CDS `yaml:"cds,omitempty" json:"cds,omitzero"`
 	// Profile is "balanced", "fast-start" or "throughput".
 	Profile string `yaml:"profile,omitempty" json:"profile,omitempty" jsonschema:"enum=balanced,enum=fast-start,enum=throughput"`
 	// Options are further options for the JVM.
@@ -117,14 +132,15 @@ type JVM struct {
 	TrustStore string `yaml:"trustStore,omitempty" json:"trustStore,omitempty" jsonschema:"enum=system,enum=none"`
 }
 
-// JDK says where the Java development kit comes from. Exactly one is set.
+// JDK says where the Java development kit comes from. Exactly one is set; the
+// default is Package.
 type JDK struct {
 	// Package is a Debian package: openjdk-17-jdk-headless.
-	Package string `yaml:"package,omitempty" json:"package,omitempty"`
+	Package string `yaml:"package,omitempty" json:"package,omitempty" jsonschema:"pattern=^[a-z0-9][a-z0-9+.-]+$" check:"maybe"`
 	// Path is a folder on this machine that holds a JDK with jmods.
-	Path string `yaml:"path,omitempty" json:"path,omitempty"`
+	Path string `yaml:"path,omitempty" json:"path,omitempty" check:"maybe,dir"`
 	// OCI is an image that holds a JDK.
-	OCI string `yaml:"oci,omitempty" json:"oci,omitempty"`
+	OCI string `yaml:"oci,omitempty" json:"oci,omitempty" check:"maybe,image"`
 }
 
 // Modules is "auto" or a list of module names.
@@ -137,20 +153,22 @@ type Modules struct {
 type CDS struct {
 	// Mode is "app" (the classes that a training run loads), "default" (the
 	// JDK's own list) or "off".
-	Mode  string `yaml:"mode,omitempty" json:"mode,omitempty" jsonschema:"enum=app,enum=default,enum=off"`
-	Train Train  `yaml:"train,omitempty" json:"train,omitempty"`
+	Mode string `yaml:"mode,omitempty" json:"mode,omitempty" jsonschema:"enum=app,enum=default,enum=off"`
+	// Train is how the app is exercised, for mode app.
+	Train Train `yaml:"train,omitempty" json:"train,omitzero"`
 }
 
 // Train is how the app is exercised for class data sharing. It runs in a
 // sandbox without a network but for the loopback.
 type Train struct {
 	// HTTP is a URL on the loopback to get once the app answers.
-	HTTP string `yaml:"http,omitempty" json:"http,omitempty"`
-	// TCP is a port to connect to, and Send a line to send there.
-	TCP  int    `yaml:"tcp,omitempty" json:"tcp,omitempty"`
+	HTTP string `yaml:"http,omitempty" json:"http,omitempty" jsonschema:"pattern=^http://(127\\.0\\.0\\.1|localhost)(:[0-9]{1\\,5})?(/.*)?$" check:"maybe"`
+	// TCP is a port to connect to on the loopback.
+	TCP int `yaml:"tcp,omitempty" json:"tcp,omitempty" check:"maybe,port"`
+	// Send is a line to send to the TCP port.
 	Send string `yaml:"send,omitempty" json:"send,omitempty"`
 	// Exit means that the app ends by itself.
-	Exit bool `yaml:"exit,omitempty" json:"exit,omitempty"`
+	Exit bool `yaml:"exit,omitempty" json:"exit,omitempty" check:"maybe"`
 	// Timeout for the whole training run.
 	Timeout Duration `yaml:"timeout,omitempty" json:"timeout,omitempty"`
 }
@@ -160,7 +178,7 @@ type OCIRuntime struct {
 	// Image is a reference: a registry's name:tag or name@digest,
 	// oci:FOLDER[:TAG] for an OCI layout, or archive:FILE for an archive
 	// made by docker save.
-	Image string `yaml:"image" json:"image" jsonschema:"required"`
+	Image string `yaml:"image" json:"image" jsonschema:"required" check:"image"`
 	// PlainHTTP allows a registry without TLS.
 	PlainHTTP bool `yaml:"plainHTTP,omitempty" json:"plainHTTP,omitempty"`
 }
@@ -168,68 +186,81 @@ type OCIRuntime struct {
 // App is the program of the appliance.
 type App struct {
 	// Jar is the path of an executable jar.
-	Jar string `yaml:"jar,omitempty" json:"jar,omitempty"`
+	Jar string `yaml:"jar,omitempty" json:"jar,omitempty" check:"file"`
 	// ClassPath are jars, folders and globs; with Packages, absolute paths
 	// are those inside the packages.
-	ClassPath []string `yaml:"classPath,omitempty" json:"classPath,omitempty"`
+	ClassPath []string `yaml:"classPath,omitempty" json:"classPath,omitempty" check:"classpath"`
 	// Main is the main class; a jar's own by default.
 	Main string `yaml:"main,omitempty" json:"main,omitempty"`
 	// Binary is the path of a static program, for runtime none.
-	Binary string `yaml:"binary,omitempty" json:"binary,omitempty"`
+	Binary string `yaml:"binary,omitempty" json:"binary,omitempty" check:"file"`
 	// Command is the whole command, for runtime oci; the image's by default.
 	Command []string `yaml:"command,omitempty" json:"command,omitempty"`
 	// Packages are Debian packages from which files are taken.
 	Packages []PackageFiles `yaml:"packages,omitempty" json:"packages,omitempty"`
 	// Missing are patterns of classes that the class path refers to and does
 	// not hold, known not to be used: org.example.Optional, org.example.*.
-	Missing []string          `yaml:"missing,omitempty" json:"missing,omitempty"`
-	Args    []string          `yaml:"args,omitempty" json:"args,omitempty"`
-	Env     map[string]string `yaml:"env,omitempty" json:"env,omitempty"`
+	Missing []string `yaml:"missing,omitempty" json:"missing,omitempty"`
+	// Args are the arguments of the app.
+	Args []string `yaml:"args,omitempty" json:"args,omitempty"`
+	// Env are the variables of the app's environment.
+	Env map[string]string `yaml:"env,omitempty" json:"env,omitempty"`
 	// WorkDir is the app's working directory.
-	WorkDir string `yaml:"workDir,omitempty" json:"workDir,omitempty"`
+	WorkDir string `yaml:"workDir,omitempty" json:"workDir,omitempty" check:"guest"`
 	// User is the name of the unprivileged user that runs the app.
-	User string `yaml:"user,omitempty" json:"user,omitempty"`
-	// UID and GID of that user.
-	UID int `yaml:"uid,omitempty" json:"uid,omitempty"`
-	GID int `yaml:"gid,omitempty" json:"gid,omitempty"`
+	User string `yaml:"user,omitempty" json:"user,omitempty" jsonschema:"pattern=^[a-z_][a-z0-9_-]{0\\,31}$"`
+	// UID is the number of that user.
+	UID int `yaml:"uid,omitempty" json:"uid" jsonschema:"minimum=0,maximum=2147483647"`
+	// GID is the number of the user's group.
+	GID int `yaml:"gid,omitempty" json:"gid" jsonschema:"minimum=0,maximum=2147483647"`
 	// Ports are the TCP ports that the app listens on.
-	Ports []int `yaml:"ports,omitempty" json:"ports,omitempty"`
+	Ports []int `yaml:"ports,omitempty" json:"ports,omitempty" check:"port"`
 }
 
 // PackageFiles takes files from a Debian package and what it depends on.
 type PackageFiles struct {
 	// Name of the package.
-	Name string `yaml:"name" json:"name" jsonschema:"required"`
+	Name string `yaml:"name" json:"name" jsonschema:"required,pattern=^[a-z0-9][a-z0-9+.-]+$"`
 	// Paths are globs of the files to take, as absolute paths; ** matches
 	// folders. Links are followed within the packages.
-	Paths []string `yaml:"paths,omitempty" json:"paths,omitempty"`
+	Paths []string `yaml:"paths,omitempty" json:"paths,omitempty" check:"guest"`
 }
 
-// File is a file, folder or link that is put into the tree.
+// File is a file, folder or link that is put into the tree. Exactly one of
+// Content, Source, Link and Dir is set.
 type File struct {
 	// Path in the guest.
-	Path string `yaml:"path" json:"path" jsonschema:"required"`
-	// Content is the text of the file; or Source, a file or folder to copy;
-	// or Link, the target of a symbolic link; or Dir, an empty folder.
-	Content string `yaml:"content,omitempty" json:"content,omitempty"`
-	Source  string `yaml:"source,omitempty" json:"source,omitempty"`
-	Link    string `yaml:"link,omitempty" json:"link,omitempty"`
-	Dir     bool   `yaml:"dir,omitempty" json:"dir,omitempty"`
+	Path string `yaml:"path" json:"path" jsonschema:"required" check:"guest"`
+	// Content is the text of the file.
+	Content string `yaml:"content,omitempty" json:"content,omitempty" check:"one"`
+	// Source is a file or folder to copy.
+	Source string `yaml:"source,omitempty" json:"source,omitempty" check:"one,local"`
+	// Link is the target of a symbolic link.
+	Link string `yaml:"link,omitempty" json:"link,omitempty" check:"one"`
+	// Dir makes an empty folder.
+	Dir bool `yaml:"dir,omitempty" json:"dir,omitempty" check:"one"`
 	// Mode in octal, as text: "0644".
 	Mode string `yaml:"mode,omitempty" json:"mode,omitempty" jsonschema:"pattern=^0?[0-7]{3\\,4}$"`
-	UID  int    `yaml:"uid,omitempty" json:"uid,omitempty"`
-	GID  int    `yaml:"gid,omitempty" json:"gid,omitempty"`
+	// UID is the number of the owner.
+	UID int `yaml:"uid,omitempty" json:"uid,omitempty" jsonschema:"minimum=0,maximum=2147483647"`
+	// GID is the number of the group.
+	GID int `yaml:"gid,omitempty" json:"gid,omitempty" jsonschema:"minimum=0,maximum=2147483647"`
 }
 
 // Guest is the virtual machine that the appliance expects, and how it behaves.
 type Guest struct {
-	Memory   Size   `yaml:"memory,omitempty" json:"memory,omitempty"`
-	CPUs     int    `yaml:"cpus,omitempty" json:"cpus,omitempty" jsonschema:"minimum=1,maximum=64"`
-	Hostname string `yaml:"hostname,omitempty" json:"hostname,omitempty"`
-	Timezone string `yaml:"timezone,omitempty" json:"timezone,omitempty"`
+	// Memory of the machine.
+	Memory Size `yaml:"memory,omitempty" json:"memory,omitempty"`
+	// CPUs of the machine.
+	CPUs int `yaml:"cpus,omitempty" json:"cpus,omitempty" jsonschema:"minimum=1,maximum=64"`
+	// Hostname of the guest; the recipe's name by default.
+	Hostname string `yaml:"hostname,omitempty" json:"hostname,omitempty" jsonschema:"pattern=^[A-Za-z0-9]([A-Za-z0-9.-]{0\\,61}[A-Za-z0-9])?$"`
+	// Timezone of the app, such as Europe/Vienna.
+	Timezone string `yaml:"timezone,omitempty" json:"timezone,omitempty" jsonschema:"pattern=^[A-Za-z0-9_+/-]+$"`
 	// Restart is "never", "on-failure" or "always".
-	Restart     string `yaml:"restart,omitempty" json:"restart,omitempty" jsonschema:"enum=never,enum=on-failure,enum=always"`
-	MaxRestarts int    `yaml:"maxRestarts,omitempty" json:"maxRestarts,omitempty"`
+	Restart string `yaml:"restart,omitempty" json:"restart,omitempty" jsonschema:"enum=never,enum=on-failure,enum=always"`
+	// MaxRestarts within ten minutes; 0 means no bound.
+	MaxRestarts int `yaml:"maxRestarts,omitempty" json:"maxRestarts,omitempty" jsonschema:"minimum=0,maximum=1000"`
 	// OnExit is "poweroff", "reboot" or "halt".
 	OnExit string `yaml:"onExit,omitempty" json:"onExit,omitempty" jsonschema:"enum=poweroff,enum=reboot,enum=halt"`
 	// StopTimeout is how long the app may take to stop.
@@ -242,26 +273,32 @@ type Guest struct {
 
 // Tmpfs is a writable folder in memory, owned by the app's user.
 type Tmpfs struct {
-	Path string `yaml:"path" json:"path" jsonschema:"required"`
-	Size Size   `yaml:"size,omitempty" json:"size,omitempty"`
+	// Path in the guest.
+	Path string `yaml:"path" json:"path" jsonschema:"required" check:"guest"`
+	// Size at most; automatic by default.
+	Size Size `yaml:"size,omitempty" json:"size,omitempty"`
 }
 
 // Network says how the guest gets its address.
 type Network struct {
 	// Mode is "dhcp", "static" or "none".
-	Mode    string   `yaml:"mode,omitempty" json:"mode,omitempty" jsonschema:"enum=dhcp,enum=static,enum=none"`
-	Address string   `yaml:"address,omitempty" json:"address,omitempty"` // CIDR
-	Gateway string   `yaml:"gateway,omitempty" json:"gateway,omitempty"`
-	DNS     []string `yaml:"dns,omitempty" json:"dns,omitempty"`
+	Mode string `yaml:"mode,omitempty" json:"mode,omitempty" jsonschema:"enum=dhcp,enum=static,enum=none"`
+	// Address with the length of its prefix, for mode static: 10.0.0.5/24.
+	Address string `yaml:"address,omitempty" json:"address,omitempty" check:"prefix"`
+	// Gateway is the address of the router, for mode static.
+	Gateway string `yaml:"gateway,omitempty" json:"gateway,omitempty" check:"ip"`
+	// DNS are the addresses of name servers, for mode static.
+	DNS []string `yaml:"dns,omitempty" json:"dns,omitempty" check:"ip"`
 }
 
 // Disk is the layout of the disk.
 type Disk struct {
-	Root RootFS `yaml:"root,omitempty" json:"root,omitempty"`
+	// Root is the read-only root.
+	Root RootFS `yaml:"root,omitempty" json:"root,omitzero"`
 	// Data is an optional writable partition.
 	Data *DataFS `yaml:"data,omitempty" json:"data,omitempty"`
 	// Boot is the boot partition's size; automatic by default.
-	Boot BootFS `yaml:"boot,omitempty" json:"boot,omitempty"`
+	Boot BootFS `yaml:"boot,omitempty" json:"boot,omitzero"`
 }
 
 // RootFS is the read-only root.
@@ -277,14 +314,17 @@ type RootFS struct {
 
 // DataFS is the writable data partition.
 type DataFS struct {
+	// Filesystem is "ext4".
 	Filesystem string `yaml:"filesystem,omitempty" json:"filesystem,omitempty" jsonschema:"enum=ext4"`
-	Size       Size   `yaml:"size" json:"size" jsonschema:"required"`
+	// Size of the partition.
+	Size Size `yaml:"size" json:"size" jsonschema:"required"`
 	// Mount is where it is mounted in the guest; it belongs to the app's user.
-	Mount string `yaml:"mount" json:"mount" jsonschema:"required"`
+	Mount string `yaml:"mount" json:"mount" jsonschema:"required" check:"guest"`
 }
 
 // BootFS is the boot partition.
 type BootFS struct {
+	// Size of the partition; automatic by default.
 	Size Size `yaml:"size,omitempty" json:"size,omitempty"`
 }
 
@@ -297,40 +337,55 @@ type Sanitize struct {
 
 // Check is one check of the booted appliance. Exactly one is set.
 type Check struct {
-	HTTP    *HTTPCheck    `yaml:"http,omitempty" json:"http,omitempty"`
-	TCP     *TCPCheck     `yaml:"tcp,omitempty" json:"tcp,omitempty"`
-	Console *ConsoleCheck `yaml:"console,omitempty" json:"console,omitempty"`
+	// HTTP gets a page.
+	HTTP *HTTPCheck `yaml:"http,omitempty" json:"http,omitempty" check:"one"`
+	// TCP connects, sends and expects.
+	TCP *TCPCheck `yaml:"tcp,omitempty" json:"tcp,omitempty" check:"one"`
+	// Console waits for a line on the console.
+	Console *ConsoleCheck `yaml:"console,omitempty" json:"console,omitempty" check:"one"`
 	// Exit means that the app must end by itself with this status.
-	Exit *ExitCheck `yaml:"exit,omitempty" json:"exit,omitempty"`
+	Exit *ExitCheck `yaml:"exit,omitempty" json:"exit,omitempty" check:"one"`
 }
 
 // HTTPCheck gets a page.
 type HTTPCheck struct {
-	Port   int    `yaml:"port" json:"port" jsonschema:"required"`
-	Path   string `yaml:"path,omitempty" json:"path,omitempty"`
-	Status int    `yaml:"status,omitempty" json:"status,omitempty"`
+	// Port of the guest.
+	Port int `yaml:"port" json:"port" jsonschema:"required" check:"port"`
+	// Path of the page, with its query.
+	Path string `yaml:"path,omitempty" json:"path,omitempty" jsonschema:"pattern=^/"`
+	// Status that the answer must have.
+	Status int `yaml:"status,omitempty" json:"status,omitempty" jsonschema:"minimum=100,maximum=599"`
 	// Contains is text that the body must hold.
-	Contains string   `yaml:"contains,omitempty" json:"contains,omitempty"`
-	Within   Duration `yaml:"within,omitempty" json:"within,omitempty"`
+	Contains string `yaml:"contains,omitempty" json:"contains,omitempty"`
+	// Within is how long the answer may take, from the start of the guest.
+	Within Duration `yaml:"within,omitempty" json:"within,omitempty"`
 }
 
 // TCPCheck connects, sends and expects.
 type TCPCheck struct {
-	Port   int      `yaml:"port" json:"port" jsonschema:"required"`
-	Send   string   `yaml:"send,omitempty" json:"send,omitempty"`
-	Expect string   `yaml:"expect,omitempty" json:"expect,omitempty"` // a regular expression
+	// Port of the guest.
+	Port int `yaml:"port" json:"port" jsonschema:"required" check:"port"`
+	// Send is text to send once connected.
+	Send string `yaml:"send,omitempty" json:"send,omitempty"`
+	// Expect is a regular expression that the answer must match.
+	Expect string `yaml:"expect,omitempty" json:"expect,omitempty" check:"regexp"`
+	// Within is how long the answer may take, from the start of the guest.
 	Within Duration `yaml:"within,omitempty" json:"within,omitempty"`
 }
 
 // ConsoleCheck waits for a line on the console.
 type ConsoleCheck struct {
-	Match  string   `yaml:"match" json:"match" jsonschema:"required"` // a regular expression
+	// Match is a regular expression that a line must match.
+	Match string `yaml:"match" json:"match" jsonschema:"required" check:"regexp"`
+	// Within is how long the line may take, from the start of the guest.
 	Within Duration `yaml:"within,omitempty" json:"within,omitempty"`
 }
 
 // ExitCheck waits for the app's end.
 type ExitCheck struct {
-	Status int      `yaml:"status" json:"status"`
+	// Status that the app must end with.
+	Status int `yaml:"status" json:"status" jsonschema:"minimum=0,maximum=255"`
+	// Within is how long the end may take, from the start of the guest.
 	Within Duration `yaml:"within,omitempty" json:"within,omitempty"`
 }
 
