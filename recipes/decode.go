@@ -156,6 +156,9 @@ func (d *decoder) list(n *node, v reflect.Value, path string, r rule) {
 	if !d.want(n, listNode, "a list", path) {
 		return
 	}
+	if len(n.items) < r.minItems {
+		d.problems.add(n.at, path, "", "`%s` needs at least %d item", path, r.minItems)
+	}
 	list := reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
 	for i, item := range n.items {
 		d.value(item, list.Index(i), index(path, i), r)

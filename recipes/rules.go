@@ -13,8 +13,8 @@ import (
 )
 
 // The rules of a key stand in the tags of its field. The jsonschema tag has
-// what JSON Schema can say: required, enum, pattern, minimum, maximum. The
-// check tag has the rest:
+// what JSON Schema can say: required, enum, pattern, minimum, maximum and
+// minItems. The check tag has the rest:
 //
 //	one         exactly one of the struct's fields so marked is given
 //	maybe       at most one of them is given
@@ -33,6 +33,7 @@ type rule struct {
 	enum     []string
 	pattern  *regexp.Regexp
 	min, max int
+	minItems int
 	choice   string
 	check    func(text string) error
 	place    string // local, file, dir, image or classpath
@@ -82,6 +83,8 @@ func ruleOf(tag reflect.StructTag) rule {
 			r.min, _ = strconv.Atoi(value)
 		case "maximum":
 			r.max, _ = strconv.Atoi(value)
+		case "minItems":
+			r.minItems, _ = strconv.Atoi(value)
 		}
 	}
 	for _, name := range strings.Split(tag.Get("check"), ",") {

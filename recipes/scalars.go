@@ -51,15 +51,17 @@ func ParseSize(text string) (Size, error) {
 	return Size(n * unit), nil
 }
 
-// String writes a size with the largest unit that divides it, such as 64MiB;
-// 0 is auto.
+// String writes a size with a unit that divides it, such as 64MiB or 10MB; 0
+// is auto.
 func (s Size) String() string {
 	if s == 0 {
 		return "auto"
 	}
-	for _, u := range sizeUnits[:4] {
-		if int64(s)%u.bytes == 0 {
-			return strconv.FormatInt(int64(s)/u.bytes, 10) + u.name
+	for _, name := range []string{"TiB", "GiB", "MiB", "GB", "MB", "KiB"} {
+		for _, u := range sizeUnits {
+			if u.name == name && int64(s)%u.bytes == 0 {
+				return strconv.FormatInt(int64(s)/u.bytes, 10) + name
+			}
 		}
 	}
 	return strconv.FormatInt(int64(s), 10)
@@ -86,8 +88,8 @@ func (d Duration) String() string {
 
 func (d *Duration) parseText(text string) error {
 	v, err := time.ParseDuration(text)
-	if err != nil || v < 0 {
-		return fmt.Errorf("%q is not a duration; write 60s, 2m or 1m30s", text)
+	if err != nil || v <= 0 {
+		return fmt.Errorf("%q is not a duration above zero; write 60s, 2m or 1m30s", text)
 	}
 	*d = Duration(v)
 	return nil

@@ -107,3 +107,16 @@ func (o *Output) UnmarshalJSON(data []byte) error {
 	}
 	return nil
 }
+
+// MarshalJSON writes the text of an empty file too, without which nothing
+// would say that it is a file.
+func (f File) MarshalJSON() ([]byte, error) {
+	type plain File
+	if f.Content != "" || f.Source != "" || f.Link != "" || f.Dir {
+		return json.Marshal(plain(f))
+	}
+	return json.Marshal(struct {
+		plain
+		Content string `json:"content"`
+	}{plain: plain(f)})
+}

@@ -59,7 +59,7 @@ type Recipe struct {
 	// Test are the checks that `imgbuild test` makes of the booted appliance.
 	Test []Check `yaml:"test,omitempty" json:"test,omitempty"`
 	// Outputs are the formats to write.
-	Outputs []Output `yaml:"outputs,omitempty" json:"outputs,omitempty"`
+	Outputs []Output `yaml:"outputs,omitempty" json:"outputs,omitempty" jsonschema:"minItems=1"`
 }
 
 // Sources says where packages come from.
