@@ -224,6 +224,8 @@ type PackageFiles struct {
 	// Paths are globs of the files to take, as absolute paths; ** matches
 	// folders. Links are followed within the packages.
 	Paths []string `yaml:"paths,omitempty" json:"paths,omitempty" check:"guest"`
+	// Alone takes this package without those that it depends on.
+	Alone bool `yaml:"alone,omitempty" json:"alone,omitempty"`
 }
 
 // File is a file, folder or link that is put into the tree. Exactly one of
