@@ -18,6 +18,9 @@ const (
 	LineStopping = "stopping" // imgbuild: stopping power button
 	LinePoweroff = "poweroff" // imgbuild: poweroff          also: reboot, halt
 	LineFailed   = "failed"   // imgbuild: failed mounting /data: …
+	// Between exited and the next started; and what is wrong but not fatal.
+	LineRestarting = "restarting" // imgbuild: restarting in 500ms
+	LineWarning    = "warning"    // imgbuild: warning setting sysctl …
 )
 
 // Guest is the whole file.
