@@ -103,8 +103,8 @@ func Merge(fragments []Fragment) ([]Setting, error) {
 	return merged, nil
 }
 
-// Format writes settings as a file for KCONFIG_ALLCONFIG.
-func Format(settings []Setting) []byte {
+// AllConfig writes settings as a file for KCONFIG_ALLCONFIG.
+func AllConfig(settings []Setting) []byte {
 	var b bytes.Buffer
 	for _, s := range settings {
 		if s.Value == "n" {
