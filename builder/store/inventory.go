@@ -1,0 +1,279 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
+)
+
+// The kinds of items.
+const (
+	kindResult  = "result"
+	kindTree    = "tree"
+	kindHistory = "history"
+)
+
+// item is something that Prune may remove.
+type item struct {
+	kind  string
+	path  string
+	used  time.Time
+	bytes int64           // disk space of the item itself
+	blobs []digest.Digest // what it refers to
+	rec   *record         // of a result
+}
+
+// blobInfo is an artifact in the store.
+type blobInfo struct {
+	used  time.Time
+	bytes int64 // disk space
+	refs  int   // number of results that refer to it
+	gone  bool
+}
+
+// inventory is all that is in a store. bytes is the disk space of artifacts and
+// trees.
+type inventory struct {
+	items []*item // longest unused first
+	blobs map[digest.Digest]*blobInfo
+	bytes int64
+}
+
+// inventory reads the store. The guard is held.
+func (s *Store) inventory(ctx context.Context) (*inventory, error) {
+	inv := &inventory{blobs: make(map[digest.Digest]*blobInfo)}
+	for _, read := range []func(context.Context, *inventory) error{s.readBlobs, s.readResults, s.readTrees, s.readHistory} {
+		if err := read(ctx, inv); err != nil {
+			return nil, err
+		}
+	}
+	byUse(inv.items)
+	return inv, nil
+}
+
+func (s *Store) readBlobs(_ context.Context, inv *inventory) error {
+	root := s.path("content", "blobs")
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		fi, err := d.Info()
+		if err != nil {
+			return err
+		}
+		dgst := digest.NewDigestFromEncoded(digest.Algorithm(filepath.Base(filepath.Dir(path))), d.Name())
+		if dgst.Validate() != nil {
+			return nil
+		}
+		b := &blobInfo{used: fi.ModTime(), bytes: diskBytes(fi)}
+		inv.blobs[dgst] = b
+		inv.bytes += b.bytes
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (s *Store) readResults(ctx context.Context, inv *inventory) error {
+	return s.each("results", func(path string, fi fs.FileInfo) error {
+		it := &item{kind: kindResult, path: path, used: fi.ModTime()}
+		rec, err := s.readRecord(path)
+		if err != nil {
+			return err
+		}
+		if rec != nil {
+			it.rec = rec
+			it.blobs = s.references(ctx, rec)
+		}
+		for _, d := range it.blobs {
+			if b := inv.blobs[d]; b != nil {
+				b.refs++
+			}
+		}
+		inv.items = append(inv.items, it)
+		return nil
+	})
+}
+
+// references returns what a result refers to, each once. What is missing refers
+// to nothing.
+func (s *Store) references(ctx context.Context, rec *record) []digest.Digest {
+	seen := make(map[digest.Digest]bool)
+	var all []digest.Digest
+	for _, desc := range rec.Outputs {
+		below, err := s.walk(ctx, desc, true)
+		if err != nil {
+			s.log.Debug("a result refers to something that is missing", "key", rec.Key, "error", err)
+			below = []digest.Digest{desc.Digest}
+		}
+		for _, d := range below {
+			if !seen[d] {
+				seen[d] = true
+				all = append(all, d)
+			}
+		}
+	}
+	return all
+}
+
+func (s *Store) readTrees(_ context.Context, inv *inventory) error {
+	// Files may be linked into several trees; the first one counts them.
+	seen := make(map[uint64]bool)
+	return s.each("trees", func(path string, fi fs.FileInfo) error {
+		it := &item{kind: kindTree, path: path, used: fi.ModTime()}
+		err := filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrPermission) {
+				return nil // counted as empty
+			}
+			if err != nil {
+				return err
+			}
+			fi, err := d.Info()
+			if err != nil {
+				return err
+			}
+			st, ok := fi.Sys().(*syscall.Stat_t)
+			if ok && !d.IsDir() && st.Nlink > 1 {
+				if seen[st.Ino] {
+					return nil
+				}
+				seen[st.Ino] = true
+			}
+			it.bytes += diskBytes(fi)
+			return nil
+		})
+		inv.bytes += it.bytes
+		inv.items = append(inv.items, it)
+		return err
+	})
+}
+
+func (s *Store) readHistory(_ context.Context, inv *inventory) error {
+	return s.each("history", func(path string, fi fs.FileInfo) error {
+		inv.items = append(inv.items, &item{kind: kindHistory, path: path, used: fi.ModTime()})
+		return nil
+	})
+}
+
+// each calls fn for each entry of a folder of the store.
+func (s *Store) each(sub string, fn func(path string, fi fs.FileInfo) error) error {
+	entries, err := os.ReadDir(s.path(sub))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		fi, err := e.Info()
+		if err != nil {
+			return err
+		}
+		if err := fn(s.path(sub, e.Name()), fi); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// diskBytes is the space that a file takes, which for a sparse one is less
+// than its size.
+func diskBytes(fi fs.FileInfo) int64 {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return st.Blocks * 512
+	}
+	return fi.Size()
+}
+
+// Entry is something in the store, as `imgbuild cache ls` shows it.
+type Entry struct {
+	Kind  string        `json:"kind"`            // "result" or "tree"
+	Stage string        `json:"stage,omitempty"` // the stage that made it
+	Title string        `json:"title"`
+	Key   digest.Digest `json:"key"`
+	Size  int64         `json:"size"` // bytes of disk space, some shared with others
+	Used  time.Time     `json:"used"` // last
+}
+
+// List returns what is in the store, most recently used first. A result that
+// is recorded under several keys is listed once.
+func (s *Store) List(ctx context.Context) ([]Entry, error) {
+	inv, err := s.readOnly(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var entries []Entry
+	seen := make(map[digest.Digest]bool)
+	for i := len(inv.items) - 1; i >= 0; i-- {
+		it := inv.items[i]
+		switch {
+		case it.kind == kindTree:
+			entries = append(entries, treeEntry(it))
+		case it.rec != nil && (it.rec.Meta.Content == "" || !seen[it.rec.Meta.Content]):
+			seen[it.rec.Meta.Content] = true
+			e := Entry{
+				Kind: kindResult, Stage: it.rec.Meta.Stage, Title: it.rec.Meta.Title,
+				Key: it.rec.Key, Used: it.used,
+			}
+			for _, d := range it.blobs {
+				if b := inv.blobs[d]; b != nil {
+					e.Size += b.bytes
+				}
+			}
+			entries = append(entries, e)
+		}
+	}
+	return entries, nil
+}
+
+func treeEntry(it *item) Entry {
+	e := Entry{Kind: kindTree, Title: "unpacked layers", Size: it.bytes, Used: it.used,
+		Key: digest.NewDigestFromEncoded(digest.Canonical, filepath.Base(it.path))}
+	var layers []layer
+	b, err := readFile(filepath.Join(it.path, layersName))
+	if err == nil && json.Unmarshal(b, &layers) == nil && len(layers) == 1 {
+		e.Title = "unpacked layer " + layers[0].Digest.Encoded()[:12]
+	}
+	return e
+}
+
+// Usage is the disk space that the store takes, in bytes.
+type Usage struct {
+	Artifacts int64 `json:"artifacts"`
+	Trees     int64 `json:"trees"`
+}
+
+// Total is the sum.
+func (u Usage) Total() int64 { return u.Artifacts + u.Trees }
+
+// Usage returns the disk space that the store takes.
+func (s *Store) Usage(ctx context.Context) (Usage, error) {
+	inv, err := s.readOnly(ctx)
+	if err != nil {
+		return Usage{}, err
+	}
+	var u Usage
+	for _, it := range inv.items {
+		u.Trees += it.bytes
+	}
+	u.Artifacts = inv.bytes - u.Trees
+	return u, nil
+}
+
+// readOnly reads the store while nothing is removed from it.
+func (s *Store) readOnly(ctx context.Context) (*inventory, error) {
+	release, err := s.guard(unix.LOCK_SH)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	inv, err := s.inventory(ctx)
+	return inv, s.Diagnose(err)
+}
