@@ -1,4 +1,113 @@
 package output
 
-// Dir is a folder that formats write into.
-type Dir struct{}
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/imgbuild/imgbuild/fault"
+)
+
+// temporary is what the names of unfinished files begin with.
+const temporary = ".imgbuild-"
+
+// Dir is a folder that formats write into. A file has a temporary name until
+// it is committed.
+type Dir struct{ path string }
+
+// OpenDir makes the folder if need be.
+func OpenDir(path string) (*Dir, error) {
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		return nil, fault.New(fault.Environment, fmt.Errorf("making the output folder: %w", err), "name another folder with -o")
+	}
+	return &Dir{path: path}, nil
+}
+
+// Path returns the path of a committed file.
+func (d *Dir) Path(name string) string { return filepath.Join(d.path, name) }
+
+// Create begins a file of that name. Neither Commit nor Abort may be called
+// twice.
+func (d *Dir) Create(name string) (*Pending, error) {
+	if name == "" || name != filepath.Base(name) || strings.HasPrefix(name, temporary) {
+		return nil, fmt.Errorf("%q is no name for an output file", name)
+	}
+	f, err := os.OpenFile(filepath.Join(d.path, temporary+name), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return nil, noSpace(fmt.Errorf("creating %s: %w", name, err))
+	}
+	return &Pending{File: f, dir: d, name: name}, nil
+}
+
+// Pending is a file that is not yet complete.
+type Pending struct {
+	*os.File
+	dir  *Dir
+	name string
+}
+
+// FinalName returns the name the file will have.
+func (p *Pending) FinalName() string { return p.name }
+
+// Finish makes the content durable and describes the file.
+func (p *Pending) Finish(format string) (File, error) {
+	if err := p.Sync(); err != nil {
+		return File{}, noSpace(fmt.Errorf("syncing %s: %w", p.name, err))
+	}
+	info, err := p.Stat()
+	if err != nil {
+		return File{}, err
+	}
+	sum, err := Digest(p.File, info.Size())
+	if err != nil {
+		return File{}, fmt.Errorf("digesting %s: %w", p.name, err)
+	}
+	return File{Format: format, Path: p.name, Size: info.Size(), SHA256: sum, Allocated: allocated(info)}, nil
+}
+
+// Commit gives the file its name.
+func (p *Pending) Commit() error {
+	if err := p.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
+		return noSpace(fmt.Errorf("closing %s: %w", p.name, err))
+	}
+	return os.Rename(p.Name(), p.dir.Path(p.name))
+}
+
+// Abort drops the file.
+func (p *Pending) Abort() {
+	p.Close()
+	os.Remove(p.Name())
+}
+
+// Digest returns the SHA-256 of the first size bytes of r, in hexadecimal.
+func Digest(r io.ReaderAt, size int64) (string, error) {
+	h := sha256.New()
+	buf := make([]byte, 1<<20)
+	if _, err := io.CopyBuffer(h, struct{ io.Reader }{io.NewSectionReader(r, 0, size)}, buf); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// allocated returns the bytes that a file takes on disk.
+func allocated(info fs.FileInfo) int64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Blocks * 512
+	}
+	return info.Size()
+}
+
+// noSpace makes a full disk the environment's fault.
+func noSpace(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fault.New(fault.Environment, err, "free some space, or name a folder on another disk with -o")
+	}
+	return err
+}
