@@ -13,16 +13,25 @@
 // Sources: [OpenFile] (a sparse raw file), [Section] (a part of another
 // disk), and the Open functions of the codecs below this folder. Sinks:
 // [CreateFile] and the Create functions of the codecs. [Copy] moves one
-// source into any number of sinks in one pass.
+// source into any number of sinks in one pass. [Memory] is both, for tests and
+// small disks.
 //
 // This package is a leaf: it imports nothing of imgbuild.
 package disk
 
-import "io"
+import (
+	"fmt"
+	"io"
+)
 
 // SectorSize is the unit of partition tables and of most container formats,
 // in bytes.
 const SectorSize = 512
+
+// BlockSize is the granularity of sparseness, in bytes: an aligned block that
+// holds only zeros is treated as a hole. It is the block size of the common
+// filesystems and of the page cache.
+const BlockSize = 4096
 
 // Extent is a run of bytes.
 type Extent struct {
@@ -32,6 +41,9 @@ type Extent struct {
 
 // End returns the offset behind the last byte.
 func (e Extent) End() int64 { return e.Off + e.Len }
+
+// String returns the first byte and the number of bytes, as "off+len".
+func (e Extent) String() string { return fmt.Sprintf("%d+%d", e.Off, e.Len) }
 
 // Reader is a disk image of a fixed size. Implementations are safe for
 // concurrent use.
@@ -57,8 +69,11 @@ type Writer interface {
 }
 
 // Sink takes the data of a disk. Offsets ascend and do not overlap; what is
-// not written is zero. Close finishes the encoding: before it the output is
-// incomplete. A Sink is used by one goroutine at a time.
+// not written is zero. Writes may be split in any way: the output is the same.
+//
+// Close finishes the encoding: before it the output is incomplete. It is
+// called after a failed write too; it then returns that error and only gives
+// back what the sink holds. A Sink is used by one goroutine at a time.
 type Sink interface {
 	io.WriterAt
 	Close() error
