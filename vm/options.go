@@ -1,0 +1,219 @@
+package vm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/imgbuild/imgbuild/fault"
+)
+
+// Boot is the way that a machine comes to its kernel.
+type Boot string
+
+// The ways to boot.
+const (
+	BIOS   Boot = "bios"   // SeaBIOS and the disk's boot loader
+	UEFI   Boot = "uefi"   // OVMF and the disk's boot loader
+	Direct Boot = "direct" // QEMU loads the bzImage
+	PVH    Boot = "pvh"    // QEMU loads the ELF within the bzImage
+)
+
+// Accel is how instructions of the guest are executed.
+type Accel string
+
+// The accelerators.
+const (
+	Auto Accel = "auto" // KVM when the canary passes, else TCG
+	KVM  Accel = "kvm"  // by the processor
+	TCG  Accel = "tcg"  // by emulation
+)
+
+// MachineType is the board that QEMU emulates.
+type MachineType string
+
+// The machine types.
+const (
+	Q35     MachineType = "q35"
+	PC      MachineType = "pc"
+	MicroVM MachineType = "microvm" // virtio-mmio only, no firmware of use: Direct or PVH
+)
+
+// Bus is what the disk is attached to.
+type Bus string
+
+// The buses of the disk. SCSI is virtio-scsi.
+const (
+	Virtio Bus = "virtio"
+	NVMe   Bus = "nvme"
+	AHCI   Bus = "ahci"
+	IDE    Bus = "ide"
+	SCSI   Bus = "scsi"
+	PVSCSI Bus = "pvscsi" // VMware's
+)
+
+// NIC is the model of the network card.
+type NIC string
+
+// The network cards. NoNIC leaves the guest without a network.
+const (
+	VirtioNet NIC = "virtio"
+	E1000     NIC = "e1000"
+	E1000E    NIC = "e1000e"
+	VMXNet3   NIC = "vmxnet3"
+	NoNIC     NIC = "none"
+)
+
+// Forward leads a TCP port of 127.0.0.1 to a port of the guest.
+type Forward struct {
+	Host  int // 0 picks a free one
+	Guest int
+}
+
+// Options describe a machine. The zero value of each field but Disk is a
+// sensible choice; [New] fills it in.
+type Options struct {
+	// Disk is the path of the image. It may be empty when Kernel is set.
+	Disk string
+	// Format is "raw", "qcow2", "vmdk", "vhdx" or "vpc"; found by magic when
+	// empty.
+	Format string
+	// Write lets the guest change the image. Without it, what the guest
+	// writes goes to an overlay that is lost when the machine ends.
+	Write bool
+	// Bus of the disk; Virtio by default.
+	Bus Bus
+
+	// Boot is BIOS by default; Direct when Kernel is set.
+	Boot Boot
+	// Kernel is the path of a bzImage or, for PVH, also of an ELF. It
+	// replaces the kernel of the boot partition, which is then not read.
+	Kernel string
+	// Initramfs is the path of the initramfs that goes with Kernel.
+	Initramfs string
+	// Cmdline is the kernel command line of Direct and PVH. When empty, it
+	// is the boot loader's.
+	Cmdline string
+
+	// Machine is Q35 by default.
+	Machine MachineType
+	// Accel is Auto by default.
+	Accel Accel
+	// Memory is the guest's, in bytes; 512 MiB by default.
+	Memory int64
+	// CPUs is the number of processors; 1 by default.
+	CPUs int
+	// NIC is VirtioNet by default.
+	NIC NIC
+	// Ports are the ports to forward.
+	Ports []Forward
+
+	// Console, when not nil, receives what the guest writes to its console,
+	// byte by byte.
+	Console io.Writer
+	// StopTimeout is how long Stop waits after the power button; 30 s by
+	// default.
+	StopTimeout time.Duration
+	// QEMU is the program; "qemu-system-x86_64" by default.
+	QEMU string
+	// Cache is the folder that keeps the verdict of the accelerator probe;
+	// the user's cache folder by default.
+	Cache string
+}
+
+// The defaults of Options, and the least memory that QEMU's boards start in.
+const (
+	DefaultMemory      = 512 << 20
+	DefaultStopTimeout = 30 * time.Second
+	DefaultQEMU        = "qemu-system-x86_64"
+	minMemory          = 16 << 20
+)
+
+// withDefaults returns o with nothing left open that can be decided without a
+// look at the host.
+func (o Options) withDefaults() Options {
+	if o.Boot == "" {
+		o.Boot = BIOS
+		if o.Kernel != "" {
+			o.Boot = Direct
+		}
+	}
+	set(&o.Bus, Virtio)
+	set(&o.Machine, Q35)
+	set(&o.Accel, Auto)
+	set(&o.Memory, DefaultMemory)
+	set(&o.CPUs, 1)
+	set(&o.NIC, VirtioNet)
+	set(&o.StopTimeout, DefaultStopTimeout)
+	set(&o.QEMU, DefaultQEMU)
+	return o
+}
+
+// set gives a field that was left open its default.
+func set[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// validate tells everything that is wrong with the options at once.
+func (o Options) validate() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	oneOf(wrong, "boot", o.Boot, BIOS, UEFI, Direct, PVH)
+	oneOf(wrong, "bus", o.Bus, Virtio, NVMe, AHCI, IDE, SCSI, PVSCSI)
+	oneOf(wrong, "machine", o.Machine, Q35, PC, MicroVM)
+	oneOf(wrong, "accelerator", o.Accel, Auto, KVM, TCG)
+	oneOf(wrong, "network card", o.NIC, VirtioNet, E1000, E1000E, VMXNet3, NoNIC)
+	oneOf(wrong, "format", o.Format, "", "raw", "qcow2", "vmdk", "vhdx", "vpc")
+
+	loaded := o.Boot == Direct || o.Boot == PVH
+	if o.Disk == "" && (o.Kernel == "" || !loaded) {
+		wrong("a machine needs a disk, or a kernel to boot directly")
+	}
+	if !loaded && (o.Kernel != "" || o.Initramfs != "" || o.Cmdline != "") {
+		wrong("kernel, initramfs and command line are of no use with boot %s", o.Boot)
+	}
+	if o.Initramfs != "" && o.Kernel == "" {
+		wrong("an initramfs needs its kernel beside it")
+	}
+	if o.Machine == MicroVM {
+		if !loaded {
+			wrong("machine microvm has no firmware for boot %s: use direct or pvh", o.Boot)
+		}
+		if o.Bus != Virtio || (o.NIC != VirtioNet && o.NIC != NoNIC) {
+			wrong("machine microvm has virtio devices only")
+		}
+	}
+	if o.Bus == IDE && o.Machine != PC {
+		wrong("bus ide needs machine pc")
+	}
+	if o.Memory < minMemory {
+		wrong("%d bytes of memory are fewer than %d MiB", o.Memory, minMemory>>20)
+	}
+	if o.CPUs < 1 || o.CPUs > 255 {
+		wrong("%d processors are not between 1 and 255", o.CPUs)
+	}
+	for _, p := range o.Ports {
+		if p.Host < 0 || p.Host > 65535 || p.Guest < 1 || p.Guest > 65535 {
+			wrong("port forward %d to %d is out of range", p.Host, p.Guest)
+		}
+	}
+	if len(o.Ports) > 0 && o.NIC == NoNIC {
+		wrong("ports cannot be forwarded without a network card")
+	}
+	return fault.New(fault.Usage, errors.Join(errs...))
+}
+
+// oneOf complains when value is not among the allowed.
+func oneOf[T ~string](wrong func(string, ...any), what string, value T, allowed ...T) {
+	for _, a := range allowed {
+		if value == a {
+			return
+		}
+	}
+	wrong("%s %q is not one of %q", what, string(value), allowed)
+}
