@@ -98,7 +98,7 @@ func (c *checker) app(r *Recipe) {
 		c.report("app", "add `binary: …` to app", "runtime none needs a static program")
 	}
 	for name := range a.Env {
-		if name == "" || strings.ContainsAny(name, "=\x00") {
+		if name == "" || strings.ContainsAny(name, "=\x00\n") {
 			c.report("app.env."+name, "", "%q cannot be the name of an environment variable", name)
 		}
 	}

@@ -159,6 +159,9 @@ func (d *decoder) list(n *node, v reflect.Value, path string, r rule) {
 	if len(n.items) < r.minItems {
 		d.problems.add(n.at, path, "", "`%s` needs at least %d item", path, r.minItems)
 	}
+	if len(n.items) == 0 {
+		return
+	}
 	list := reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
 	for i, item := range n.items {
 		d.value(item, list.Index(i), index(path, i), r)
@@ -169,6 +172,9 @@ func (d *decoder) list(n *node, v reflect.Value, path string, r rule) {
 // texts decodes a mapping from names to text.
 func (d *decoder) texts(n *node, v reflect.Value, path string) {
 	if !d.want(n, mappingNode, "a mapping of names to text", path) {
+		return
+	}
+	if len(n.keys) == 0 {
 		return
 	}
 	m := make(map[string]string, len(n.keys))
@@ -192,6 +198,8 @@ func (d *decoder) text(n *node, v reflect.Value, path string, r rule) {
 	}
 	v.SetString(n.text)
 	switch {
+	case strings.ContainsRune(n.text, 0):
+		d.problems.add(n.at, path, "", "`%s` holds a NUL character", path)
 	case len(r.enum) > 0 && !slices.Contains(r.enum, n.text):
 		hint := "use one of: " + strings.Join(r.enum, ", ")
 		if s := suggest(n.text, r.enum); s != "" {

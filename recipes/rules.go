@@ -180,9 +180,6 @@ func checkLocal(text string) error {
 	if text == "" {
 		return errors.New("a path cannot be empty")
 	}
-	if strings.ContainsRune(text, 0) {
-		return errors.New("a path cannot hold a NUL character")
-	}
 	return nil
 }
 
@@ -191,7 +188,7 @@ func checkImage(text string) error {
 	for _, prefix := range []string{ociPrefix, archivePrefix} {
 		name = strings.TrimPrefix(name, prefix)
 	}
-	if name == "" || strings.ContainsAny(name, " \t\n\x00") {
+	if name == "" || strings.ContainsAny(name, " \t\n") {
 		return fmt.Errorf("%q is not a reference to an image; write name:tag, oci:FOLDER[:TAG] or archive:FILE", text)
 	}
 	return nil

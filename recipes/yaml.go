@@ -254,6 +254,7 @@ func (c *converter) alias(out *node, n *ast.AliasNode, depth int) *node {
 	target, ok := c.anchors[name]
 	if !ok {
 		c.problems.add(out.at, "", "an anchor &"+name+" must stand before it", "the alias *%s has no anchor", name)
+		out.text, out.quoted = "*"+name, true
 		return out
 	}
 	if c.open[name] {
