@@ -1,0 +1,165 @@
+package ext
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/sanitize"
+)
+
+// tree accounts for the blocks of every inode that a path leads to, under its
+// first path.
+func (a *account) tree() error {
+	a.done = newInodeSet(a.f.inodes)
+	return a.f.descend(a.ctx, func(n *inode, path string) ([]dirent, error) {
+		if !a.done.add(n.num) {
+			return nil, nil
+		}
+		return a.content(n, path)
+	})
+}
+
+// record accounts for an inode record in use at byte off.
+func (a *account) record(n *inode, off int64, owner string) error {
+	var dead []disk.Extent
+	used := int64(iBlockLen)
+	switch {
+	case n.fastSymlink():
+		used = n.size
+	case n.kind() == modeRegular && n.has(flagInline):
+		used = min(n.size, iBlockLen)
+	case n.kind() != 0 && n.mapped() && n.has(flagExtents):
+		entries := int64(binary.LittleEndian.Uint16(n.iBlock()[2:]))
+		used = min(extentHeader+entries*extentEntry, iBlockLen)
+	}
+	if used < iBlockLen {
+		dead = append(dead, disk.Extent{Off: offIBlock + used, Len: iBlockLen - used})
+	}
+	area, ok, err := n.xattrBody()
+	if err != nil {
+		return err
+	}
+	start := inodeOldSize + n.extra
+	switch {
+	case ok && area.values > area.gap:
+		dead = append(dead, disk.Extent{Off: area.gap, Len: area.values - area.gap})
+	case !ok && n.extra > 0 && start < a.f.inodeSize:
+		dead = append(dead, disk.Extent{Off: start, Len: a.f.inodeSize - start})
+	}
+	a.split(off, a.f.inodeSize, dead, owner)
+	return nil
+}
+
+// content accounts for the blocks of n, and returns the entries of a
+// directory.
+func (a *account) content(n *inode, owner string) ([]dirent, error) {
+	if n.num == inodeResize {
+		// Its one map block points at the reserved descriptors, which
+		// the geometry has accounted for.
+		if at := int64(binary.LittleEndian.Uint32(n.iBlock()[4*(directBlocks+1):])); at != 0 && at < a.f.blocks {
+			a.blocks(at, 1, sanitize.Metadata, "resize inode")
+		}
+		return nil, nil
+	}
+	if err := a.attributes(n); err != nil {
+		return nil, err
+	}
+	m, err := a.f.mapping(a.ctx, n, a.seen)
+	if err != nil {
+		return nil, err
+	}
+	a.mapBlocks(m, owner)
+	switch {
+	case n.num == a.f.journalInum:
+		a.journal(m)
+	case n.kind() == modeDir:
+		return a.dir(n, m, "directory "+owner)
+	case n.num < a.f.firstInode || n.num == a.f.orphanFile && n.num != 0 || n.num == a.f.prjQuota && n.num != 0:
+		for _, r := range m.runs {
+			a.blocks(r.phys, r.count, sanitize.Metadata, fmt.Sprintf("system inode %d", n.num))
+		}
+	default:
+		a.data(n, m, owner)
+	}
+	return nil, nil
+}
+
+// attributes accounts for the attribute block of n, which files may share.
+func (a *account) attributes(n *inode) error {
+	if n.acl == 0 {
+		return nil
+	}
+	if _, ok := a.attrs[n.acl]; ok {
+		return nil
+	}
+	a.attrs[n.acl] = struct{}{}
+	area, _, err := a.f.xattrBlock(n.acl)
+	if err != nil {
+		return err
+	}
+	gap := []disk.Extent{{Off: area.gap, Len: area.values - area.gap}}
+	a.split(n.acl*a.f.block, a.f.block, gap, "extended attributes")
+	return nil
+}
+
+// mapBlocks accounts for the blocks of a map. Extents beyond the count are
+// what a truncation left.
+func (a *account) mapBlocks(m fileMap, owner string) {
+	for _, t := range m.tree {
+		if t.entries < 0 {
+			a.blocks(t.phys, 1, sanitize.Metadata, owner)
+			continue
+		}
+		unused := disk.Extent{Off: extentHeader + t.entries*extentEntry, Len: (t.max - t.entries) * extentEntry}
+		a.split(t.phys*a.f.block, a.f.block, []disk.Extent{unused}, owner)
+	}
+}
+
+// journal accounts for a log without pending transactions: all but its
+// superblock is history.
+func (a *account) journal(m fileMap) {
+	const owner = "journal"
+	for _, r := range m.runs {
+		at, n := r.phys*a.f.block, r.count*a.f.block
+		if r.logical == 0 {
+			a.bytes(at, journalSuperLen, sanitize.Metadata, owner)
+			at, n = at+journalSuperLen, n-journalSuperLen
+		}
+		a.bytes(at, n, sanitize.Stale, owner)
+	}
+}
+
+func (a *account) dir(n *inode, m fileMap, owner string) ([]dirent, error) {
+	var entries []dirent
+	add := func(e dirent) { entries = append(entries, e) }
+	if n.has(flagInline) {
+		return entries, a.f.inlineEntries(n, add)
+	}
+	err := a.f.directory(a.ctx, n, m, add, func(d dirBlock) error {
+		a.split(d.phys*a.f.block, a.f.block, d.dead, owner)
+		return nil
+	})
+	return entries, err
+}
+
+// data accounts for the content of a file. Unwritten extents read as zero,
+// whatever their blocks hold.
+func (a *account) data(n *inode, m fileMap, owner string) {
+	size := n.size
+	if n.has(flagEncrypt) {
+		size = (size + a.f.block - 1) / a.f.block * a.f.block
+	}
+	for _, r := range m.runs {
+		from, length := r.logical*a.f.block, r.count*a.f.block
+		live := min(max(size-from, 0), length)
+		switch {
+		case n.has(flagVerity):
+			live = length
+		case r.unwritten:
+			live = 0
+		}
+		a.bytes(r.phys*a.f.block, live, sanitize.Live, owner)
+		a.bytes(r.phys*a.f.block+live, length-live, sanitize.Slack, owner)
+	}
+}

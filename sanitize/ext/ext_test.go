@@ -1,0 +1,124 @@
+package ext_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/imgbuild/imgbuild/sanitize/ext"
+	"github.com/imgbuild/imgbuild/sanitize/fstest"
+)
+
+// variants cover every form of the layout that mke2fs writes.
+var variants = []struct {
+	name string
+	kib  int
+	args string
+}{
+	{"ext2 1k", 8000, "-t ext2 -b 1024"},
+	{"ext2 revision 0", 4096, "-t ext2 -r 0 -O none -b 1024"},
+	{"ext3 1k", 16384, "-t ext3 -b 1024"},
+	{"ext3 4k", 32768, "-t ext3 -b 4096"},
+	{"ext4 1k", 32768, "-t ext4 -b 1024"},
+	{"ext4 2k", 32768, "-t ext4 -b 2048"},
+	{"ext4 4k", 65536, "-t ext4 -b 4096"},
+	{"ext4 64k", 131072, "-t ext4 -b 65536"},
+	{"ext4 many groups", 65536, "-t ext4 -b 1024 -g 1024 -O ^resize_inode"},
+	{"ext4 no checksums", 32768, "-t ext4 -O ^metadata_csum,^64bit"},
+	{"ext4 uninit_bg", 262144, "-t ext4 -O ^metadata_csum,uninit_bg"},
+	{"ext4 no flex_bg", 65536, "-t ext4 -b 1024 -O ^flex_bg"},
+	{"ext4 meta_bg", 65536, "-t ext4 -b 1024 -O meta_bg,^resize_inode"},
+	{"ext4 meta_bg small groups", 40000, "-t ext4 -b 1024 -g 512 -O meta_bg,^resize_inode"},
+	{"ext4 sparse_super2", 65536, "-t ext4 -b 1024 -O sparse_super2"},
+	{"ext4 bigalloc", 65536, "-t ext4 -O bigalloc -C 16384"},
+	{"ext4 bigalloc 1k", 65536, "-t ext4 -b 1024 -O bigalloc -C 8192"},
+	{"ext4 inline_data", 32768, "-t ext4 -O inline_data"},
+	{"ext4 no journal", 16384, "-t ext4 -O ^has_journal"},
+	{"ext4 inode 128", 16384, "-t ext4 -I 128"},
+	{"ext4 inode 1024", 16384, "-t ext4 -I 1024 -O inline_data"},
+	{"ext4 quota", 32768, "-t ext4 -O quota,project"},
+	{"ext4 mmp", 32768, "-t ext4 -O mmp"},
+	{"ext4 orphan file, fast commit", 32768, "-t ext4 -O fast_commit"},
+	{"ext4 lazy", 300000, "-t ext4 -E lazy_itable_init=1,lazy_journal_init=1"},
+}
+
+func need(t *testing.T) { fstest.Need(t, "e2fsprogs", "mke2fs", "debugfs", "e2fsck") }
+
+// debugfs runs a script on an image.
+func debugfs(t *testing.T, image string, script ...string) {
+	t.Helper()
+	p := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(p, []byte(strings.Join(script, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fstest.Program(t, "debugfs", "-w", "-f", p, image)
+}
+
+// populate writes a tree with every kind of file and deletes a part of it.
+func populate(t *testing.T, image string, files int) {
+	t.Helper()
+	dir := t.TempDir()
+	var script []string
+	write := func(name string, n int) {
+		p := filepath.Join(dir, strings.ReplaceAll(name, "/", "_"))
+		if err := os.WriteFile(p, []byte(strings.Repeat(name+"#", n/(len(name)+1)+1)[:n]), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		script = append(script, fmt.Sprintf("write %s %s", p, name))
+	}
+	script = append(script, "mkdir etc", "mkdir var", "mkdir var/log", "cd /var/log")
+	for i := range files {
+		write(fmt.Sprintf("log-entry-with-a-longer-name-%04d", i), 40+i*97%9000)
+	}
+	script = append(script, "cd /")
+	for i := range files {
+		if i%3 != 0 {
+			script = append(script, fmt.Sprintf("rm /var/log/log-entry-with-a-longer-name-%04d", i))
+		}
+	}
+	write("tiny", 30)
+	write("middle", 120)
+	write("empty", 0)
+	write("large", 700_001)
+	script = append(script,
+		"symlink short etc/target", "symlink long /"+strings.Repeat("directory/", 12)+"target",
+		"symlink gone /secret/path/to/nowhere", "rm gone",
+		"mknod pipe p", "mknod null c 1 3", "ln /tiny /etc/hard", "sif /tiny links_count 2",
+		"ea_set /tiny user.comment hello", "ea_set /middle user.big "+strings.Repeat("v", 300),
+		"ea_set /middle user.gone secret", "ea_rm /middle user.gone",
+		"fallocate /middle 1 9", "mkdir empty-dir", "mkdir dropped", "rmdir dropped")
+	debugfs(t, image, script...)
+}
+
+func check(t *testing.T, path string) {
+	t.Helper()
+	fstest.Program(t, "e2fsck", "-fn", path)
+}
+
+// extract reads the tree with debugfs.
+func extract(t *testing.T, path string) map[string]string {
+	dir := t.TempDir()
+	fstest.Program(t, "debugfs", "-R", "rdump / "+dir, path)
+	return fstest.Files(t, dir)
+}
+
+func TestContract(t *testing.T) {
+	need(t)
+	for _, v := range variants {
+		t.Run(v.name, func(t *testing.T) {
+			fstest.Suite{
+				Driver: ext.Driver{},
+				Make: func(t *testing.T, path string) {
+					args := append([]string{"-q", "-F"}, strings.Fields(v.args)...)
+					fstest.Program(t, "mke2fs", append(args, path, fmt.Sprintf("%dk", v.kib))...)
+					populate(t, path, 60)
+					fstest.Program(t, "e2fsck", "-fn", path)
+				},
+				Check: check,
+				Live:  extract,
+			}.Run(t)
+		})
+	}
+}

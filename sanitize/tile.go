@@ -1,0 +1,45 @@
+package sanitize
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/imgbuild/imgbuild/disk"
+)
+
+// Tile emits pieces, given in any order, as regions that tile [from, to). It
+// calls rest for each extent that no piece covers; rest emits what is there.
+// Two pieces that claim the same byte are an error that names both owners:
+// such a filesystem is damaged. The slice is sorted in place.
+func Tile(pieces []Region, from, to int64, emit func(Region) error, rest func(disk.Extent) error) error {
+	slices.SortStableFunc(pieces, func(a, b Region) int { return cmp.Compare(a.Off, b.Off) })
+	next, owner := from, "the start of the area"
+	for _, p := range pieces {
+		switch {
+		case p.Len == 0:
+			continue
+		case p.Len < 0 || p.Off < from || p.Len > to-p.Off:
+			return fmt.Errorf("%s claims %d bytes at byte %d outside of [%d, %d)", p.Owner, p.Len, p.Off, from, to)
+		case p.Off < next:
+			return fmt.Errorf("%s and %s both claim byte %d", owner, p.Owner, p.Off)
+		case p.Off > next:
+			if err := rest(disk.Extent{Off: next, Len: p.Off - next}); err != nil {
+				return err
+			}
+		}
+		if err := emit(p); err != nil {
+			return err
+		}
+		next, owner = p.End(), p.Owner
+	}
+	if next < to {
+		return rest(disk.Extent{Off: next, Len: to - next})
+	}
+	return nil
+}
+
+// Fill returns a rest function for [Tile] that emits one class and owner.
+func Fill(class Class, owner string, emit func(Region) error) func(disk.Extent) error {
+	return func(e disk.Extent) error { return emit(Region{e, class, owner}) }
+}
