@@ -33,7 +33,7 @@ const (
 
 const (
 	// maxUnpacked bounds an unpacked kernel; real ones take 20 to 80 MB.
-	maxUnpacked = 512 << 20
+	maxUnpacked = 256 << 20
 	// maxWindow bounds what a decoder may keep: zstd -22 asks for 128 MiB.
 	maxWindow = 128 << 20
 )
@@ -52,35 +52,40 @@ func (p *payload) Close() error {
 	return nil
 }
 
-// open begins to unpack. The last four bytes of every payload are its unpacked
-// length: gzip's own trailer, or appended by the build (scripts/Makefile.lib,
-// size_append). No decoder is asked for more than that.
+// open begins to unpack.
 func (b *bzImage) open() (*payload, error) {
 	n := b.payload.Size()
 	if n < 8 {
 		return nil, notKernel(errors.New("the payload is too short"))
 	}
-	var head, tail [4]byte
+	var head [4]byte
 	if _, err := b.payload.ReadAt(head[:], 0); err != nil {
 		return nil, fmt.Errorf("reading the kernel's payload: %w", err)
 	}
-	if _, err := b.payload.ReadAt(tail[:], n-4); err != nil {
-		return nil, fmt.Errorf("reading the kernel's payload: %w", err)
-	}
-	size := int64(binary.LittleEndian.Uint32(tail[:]))
-	packed := io.NewSectionReader(b.payload, 0, n-4)
 	if string(head[:]) == elfMagic {
 		return &payload{Reader: io.NewSectionReader(b.payload, 0, n), compression: Uncompressed}, nil
 	}
+	size := b.unpackedSize()
 	if size == 0 || size > maxUnpacked {
 		return nil, notKernel(fmt.Errorf("the payload claims to unpack to %d bytes", size))
 	}
-	p, err := unpacker(head, packed, b.payload)
+	p, err := unpacker(head, io.NewSectionReader(b.payload, 0, n-4), b.payload)
 	if err != nil {
 		return nil, notKernel(err)
 	}
 	p.Reader = &exactReader{r: p.Reader, left: size}
 	return p, nil
+}
+
+// unpackedSize is what the last four bytes of every compressed payload say:
+// gzip's own trailer, or a number appended by the build (scripts/Makefile.lib,
+// size_append). No decoder is asked for more. It is 0 when it cannot be read.
+func (b *bzImage) unpackedSize() int64 {
+	var tail [4]byte
+	if _, err := b.payload.ReadAt(tail[:], max(0, b.payload.Size()-4)); err != nil {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint32(tail[:]))
 }
 
 // unpacker chooses the decoder by the magic numbers of boot.rst,
