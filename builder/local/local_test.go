@@ -26,6 +26,9 @@ import (
 
 func TestMain(m *testing.M) {
 	store.RouteLogs(hclog.NewNullLogger())
+	if dir := os.Getenv(childEnv); dir != "" {
+		os.Exit(childMain(dir))
+	}
 	os.Exit(m.Run())
 }
 
