@@ -157,7 +157,6 @@ type machine struct {
 	qmp   string
 	lines chan string
 	seen  []string
-	extra []byte // of the second console
 	cmd   *exec.Cmd
 }
 
@@ -167,7 +166,7 @@ type options struct {
 	memory  string // MiB
 	cmdline string // instead of the usual
 	initrd  string
-	nic     bool     // false: no network device
+	nic     bool     // with user networking; false: no network device
 	args    []string // more for QEMU
 }
 
@@ -190,7 +189,7 @@ func start(t *testing.T, disk string, o options) *machine {
 		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
 		"-qmp", "unix:" + m.qmp + ",server=on,wait=off",
 		"-kernel", o.kernel, "-append", o.cmdline,
-		"-drive", "file=" + disk + ",if=none,id=d0,format=raw,readonly=on", "-device", "virtio-blk-pci,drive=d0"}
+		"-drive", "file=" + disk + ",if=none,id=d0,format=raw", "-device", "virtio-blk-pci,drive=d0"}
 	if o.initrd != "" {
 		args = append(args, "-initrd", o.initrd)
 	}

@@ -32,6 +32,7 @@ type Report struct {
 	Mounts    string
 	Init      string // /proc/1/status
 	Zombies   int
+	Note      string // that an earlier boot left in /data
 	DataError string
 }
 
@@ -80,6 +81,9 @@ func act(args []string) {
 	case "nap":
 		time.Sleep(200 * time.Millisecond)
 		os.Exit(0)
+	case "order": // tells PID 1 through one of init's other names
+		fmt.Println("app: ordered", exec.Command(args[1]).Run())
+		time.Sleep(time.Hour)
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("app: listening")
@@ -111,10 +115,9 @@ func report() Report {
 			r.Zombies++
 		}
 	}
-	if _, err := os.Stat("/data"); err == nil {
-		if err := os.WriteFile("/data/note", []byte("kept"), 0o600); err != nil {
-			r.DataError = err.Error()
-		}
+	r.Note = read("/data/note")
+	if err := keep("/data/note", r.Hostname); err != nil {
+		r.DataError = err.Error()
 	}
 	return r
 }
@@ -122,4 +125,17 @@ func report() Report {
 func read(path string) string {
 	b, _ := os.ReadFile(path)
 	return string(b)
+}
+
+// keep writes a file that outlasts a power cut.
+func keep(path, text string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.WriteString(text); err != nil {
+		return err
+	}
+	return f.Sync()
 }
