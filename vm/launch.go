@@ -125,6 +125,7 @@ func (r *Running) finish(readers []func(), clean func()) {
 		r.err = fault.New(fault.Environment, fmt.Errorf("running QEMU: %w%s", err, quote(r.stderr.Tail(8))))
 	}
 	close(r.done)
+	r.once.over.Do(func() { close(r.over) })
 }
 
 // greet waits for the monitor and asks for the ports that QEMU picked.

@@ -28,13 +28,14 @@ type Running struct {
 	bios    *Console // SeaBIOS's log; nil without it
 
 	failed chan struct{} // closed at the first failure
+	over   chan struct{} // closed when the guest failed, halted or ended
 	done   chan struct{} // closed when QEMU is gone and all it wrote is read
+	once   struct{ failed, over, dead sync.Once }
 
-	failOnce sync.Once
-	mu       sync.Mutex
-	story    story
-	exit     Exit
-	err      error // of QEMU itself
+	mu    sync.Mutex
+	story story
+	exit  Exit
+	err   error // of QEMU itself
 }
 
 // Exit is how a machine ended.
@@ -50,7 +51,7 @@ type Exit struct {
 func newRunning(o Options, reason string) *Running {
 	r := &Running{
 		options: o, reason: reason,
-		failed: make(chan struct{}), done: make(chan struct{}),
+		failed: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{}),
 		exit: Exit{Reason: "killed"},
 	}
 	r.console = newConsole(r.since, o.Console, r.firstByte, func(l Line) { r.see(l.Text) })
@@ -105,7 +106,8 @@ func (r *Running) Timeline() Timeline {
 }
 
 // Failed is closed when the guest cannot go on: its kernel panicked, the
-// firmware found nothing to boot, init gave up. Wait tells the reason.
+// firmware found nothing to boot, init gave up. Wait tells the reason. A guest
+// that cannot end itself is ended.
 func (r *Running) Failed() <-chan struct{} { return r.failed }
 
 // Done is closed when the machine has ended and its console was read.
@@ -151,35 +153,33 @@ func (r *Running) firstByte() {
 // see follows the console.
 func (r *Running) see(text string) {
 	now := r.Now()
-	r.mu.Lock()
-	had := r.story.failure
-	r.story.see(text, now)
-	failure := r.story.failure
-	r.mu.Unlock()
-	if had == "" && failure != "" {
-		r.fail(failure)
-	}
+	r.tell(func(s *story) { s.see(text, now) })
 }
 
-// lastWords is how long a failed guest may go on writing to its console before
+// fail notes why the guest cannot go on.
+func (r *Running) fail(reason string) {
+	r.tell(func(s *story) { s.fail(reason, true) })
+}
+
+// lastWords is how long a dead guest may go on writing to its console before
 // the machine is ended: a panic is followed by its trace.
 const lastWords = time.Second
 
-// fail notes why the guest cannot go on, and ends it soon.
-func (r *Running) fail(reason string) {
+// tell changes the story and lets the world know what follows from it.
+func (r *Running) tell(change func(*story)) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.story.failure == "" {
-		r.story.failure = reason
+	change(&r.story)
+	failed, dead, halted := r.story.failure != "", r.story.dead, r.story.halted
+	r.mu.Unlock()
+	if failed {
+		r.once.failed.Do(func() { close(r.failed) })
 	}
-	r.failOnce.Do(func() {
-		close(r.failed)
-		go func() {
-			select {
-			case <-r.done:
-			case <-time.After(lastWords):
-				r.Kill()
-			}
-		}()
-	})
+	if failed || halted {
+		r.once.over.Do(func() { close(r.over) })
+	}
+	if dead {
+		r.once.dead.Do(func() {
+			time.AfterFunc(lastWords, r.Kill)
+		})
+	}
 }

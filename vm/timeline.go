@@ -34,6 +34,30 @@ type Timeline struct {
 	GuestStarted float64 `json:"guestStarted,omitempty"`
 }
 
+// named is a moment as reports show it.
+type named struct {
+	name string
+	Moment
+}
+
+// moments returns those that came, in the order of a boot.
+func (t Timeline) moments() []named {
+	var list []named
+	for _, m := range []struct {
+		name   string
+		moment *Moment
+	}{
+		{"first byte", t.FirstByte}, {"init up", t.Up}, {"network up", t.Network},
+		{"app started", t.Started}, {"first answer", t.Answered},
+		{"app exited", t.Exited}, {"stopping", t.Stopping}, {"off", t.Off},
+	} {
+		if m.moment != nil {
+			list = append(list, named{m.name, *m.moment})
+		}
+	}
+	return list
+}
+
 // Status is how the app ended.
 type Status struct {
 	Code   int `json:"code"`             // when Signal is 0
@@ -52,13 +76,15 @@ func (s Status) String() string {
 type story struct {
 	timeline Timeline
 	status   *Status // how the app ended last
-	failure  string  // why the machine cannot go on
+	failure  string  // why nothing more is to be expected of the guest
+	dead     bool    // the failure is none that the guest ends by itself
+	halted   bool    // the guest stays, for a look at its console
 }
 
 // see takes a line of the console.
 func (s *story) see(text string, at Moment) {
-	if s.failure == "" {
-		s.failure = failureOf(text)
+	if reason := failureOf(text); reason != "" {
+		s.fail(reason, true)
 	}
 	word, rest, ok := s.contract(text)
 	if !ok {
@@ -83,11 +109,18 @@ func (s *story) see(text string, at Moment) {
 		first(&t.Stopping, at)
 	case config.LinePoweroff, "reboot", "halt":
 		first(&t.Off, at)
+		s.halted = word == "halt"
 	case config.LineFailed:
-		if s.failure == "" {
-			s.failure = "init failed " + rest
-		}
+		s.fail("init failed "+rest, false)
 	}
+}
+
+// fail notes the first reason, and whether the guest is beyond ending itself.
+func (s *story) fail(reason string, dead bool) {
+	if s.failure == "" {
+		s.failure = reason
+	}
+	s.dead = s.dead || dead
 }
 
 // ending are init's last lines. An app may have left its own last line unended
@@ -142,7 +175,7 @@ func status(s string) *Status {
 
 // fatal are the lines after which nothing else comes: the kernel's (behind an
 // optional time stamp) and OVMF's.
-var fatal = regexp.MustCompile(`^(?:\[ *\d+\.\d+\] (?:\[ *[TC]\d+\] )?)?` +
+var fatal = regexp.MustCompile(`^(?:\[ *\d+\.\d+\] ?(?:\[ *[TC]\d+\] ?)?)?` +
 	`(Kernel panic - not syncing.*|VFS: Cannot open root device.*)` +
 	`|^(BdsDxe: No bootable option or device was found.*)`)
 

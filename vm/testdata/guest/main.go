@@ -1,6 +1,7 @@
 // Guest is the init of the machines in the tests of package vm. It speaks the
 // contract of kernel/init/config and does what its word on the kernel command
-// line says: guest=serve, guest=exit, guest=return, guest=hang.
+// line says: guest=serve, exit, halt, hang; else it returns, which
+// makes the kernel panic.
 package main
 
 import (
@@ -35,11 +36,14 @@ func main() {
 		fmt.Print("the last word of the app, unended")
 		say(config.LineExited, "status 3")
 		off()
+	case "halt":
+		say(config.LineFailed, "mounting /data: no such device")
+		say("halt", "")
+		time.Sleep(time.Hour)
 	case "hang":
 		say(config.LineStarted, "pid 1 at "+clock())
 		time.Sleep(time.Hour)
 	}
-	// To return is to make the kernel panic.
 }
 
 // serve answers until the power button is pressed.

@@ -1,0 +1,180 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/imgbuild/imgbuild/kernel/init/config"
+	"github.com/imgbuild/imgbuild/recipes"
+)
+
+// Result is the outcome of one check.
+type Result struct {
+	// Check names it: "http 8080/health".
+	Check string `json:"check"`
+	OK    bool   `json:"ok"`
+	// Elapsed is from the start of the machine to the outcome, in seconds.
+	Elapsed float64 `json:"elapsed"`
+	// Detail is what was seen, or why the check failed.
+	Detail string `json:"detail,omitempty"`
+}
+
+// Checks are what to ask of a machine.
+type Checks struct {
+	List []recipes.Check
+	// Ready matches the console line after which the guest's ports are
+	// tried. When nil, it is init's line "started": QEMU accepts connections
+	// long before a guest listens, and trying then only disturbs its boot.
+	Ready *regexp.Regexp
+}
+
+// Check makes all checks at the same time and returns when each has its
+// outcome. The Within of a check counts from the start of the machine, in the
+// time of this host. A guest that ends, halts or panics ends every check that
+// waits for it.
+func (r *Running) Check(ctx context.Context, c Checks) *Report {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-r.over:
+			cancel(r.ending())
+		case <-ctx.Done():
+		}
+	}()
+	report := &Report{Accel: r.options.Accel, Reason: r.reason, Results: make([]Result, len(c.List))}
+	var all sync.WaitGroup
+	for i, check := range c.List {
+		all.Go(func() { report.Results[i] = r.check(ctx, c.Ready, check) })
+	}
+	all.Wait()
+	report.Timeline = r.Timeline()
+	for _, l := range r.console.Tail(reportLines) {
+		report.Console = append(report.Console, l.Text)
+	}
+	return report
+}
+
+// probeFunc makes a check, again and again when it has to, until ctx ends. The
+// text is what was seen.
+type probeFunc func(ctx context.Context) (string, error)
+
+// check makes one check within its time.
+func (r *Running) check(ctx context.Context, ready *regexp.Regexp, c recipes.Check) Result {
+	name, within, probe := r.probeOf(ready, c)
+	if within <= 0 {
+		within = recipes.DefaultWithin
+	}
+	limit := time.Duration(within)
+	ctx, cancel := context.WithDeadlineCause(ctx, r.start.Add(limit), fmt.Errorf("not within %v", limit))
+	defer cancel()
+	detail, err := probe(ctx)
+	result := Result{Check: name, OK: err == nil, Elapsed: r.since().Seconds(), Detail: detail}
+	if err != nil {
+		result.Detail = err.Error()
+	}
+	return result
+}
+
+// probeOf takes a check of a recipe apart.
+func (r *Running) probeOf(ready *regexp.Regexp, c recipes.Check) (name string, within recipes.Duration, probe probeFunc) {
+	switch {
+	case c.HTTP != nil:
+		h := *c.HTTP
+		return fmt.Sprintf("http %d%s", h.Port, path(h)), h.Within, r.afterReady(ready, r.httpProbe(h))
+	case c.TCP != nil:
+		return fmt.Sprintf("tcp %d", c.TCP.Port), c.TCP.Within, r.afterReady(ready, r.tcpProbe(*c.TCP))
+	case c.Console != nil:
+		return "console " + c.Console.Match, c.Console.Within, r.consoleProbe(*c.Console)
+	case c.Exit != nil:
+		return fmt.Sprintf("exit %d", c.Exit.Status), c.Exit.Within, r.exitProbe(*c.Exit)
+	}
+	return "empty", 0, func(context.Context) (string, error) { return "", errors.New("the check asks for nothing") }
+}
+
+// afterReady holds a probe back until the guest is ready, and notes the first
+// answer.
+func (r *Running) afterReady(ready *regexp.Regexp, probe probeFunc) probeFunc {
+	if ready == nil {
+		ready = regexp.MustCompile("^" + config.Prefix + config.LineStarted + " ")
+	}
+	return func(ctx context.Context) (string, error) {
+		if _, err := r.console.Wait(ctx, func(l Line) bool { return ready.MatchString(l.Text) }); err != nil {
+			return "", r.missing("the app was not started", err)
+		}
+		detail, err := probe(ctx)
+		if err == nil {
+			now := r.Now()
+			r.mu.Lock()
+			first(&r.story.timeline.Answered, now)
+			r.mu.Unlock()
+		}
+		return detail, err
+	}
+}
+
+// consoleProbe waits for a line.
+func (r *Running) consoleProbe(c recipes.ConsoleCheck) probeFunc {
+	return func(ctx context.Context) (string, error) {
+		match, err := regexp.Compile(c.Match)
+		if err != nil {
+			return "", fmt.Errorf("reading the pattern: %w", err)
+		}
+		line, err := r.console.Wait(ctx, func(l Line) bool { return match.MatchString(l.Text) })
+		if err != nil {
+			return "", r.missing("no such line", err)
+		}
+		return line.Text, nil
+	}
+}
+
+// exitProbe waits for the first end of the app.
+func (r *Running) exitProbe(c recipes.ExitCheck) probeFunc {
+	return func(ctx context.Context) (string, error) {
+		var got *Status
+		_, err := r.console.Wait(ctx, func(l Line) bool {
+			if m := ending.FindStringSubmatch(l.Text); m != nil && m[1] == config.LineExited {
+				got = status(m[2])
+			}
+			return got != nil
+		})
+		if err != nil {
+			return "", r.missing("the app did not end", err)
+		}
+		if *got != (Status{Code: c.Status}) {
+			return "", fmt.Errorf("the app ended with %v", got)
+		}
+		return got.String(), nil
+	}
+}
+
+// missing says what did not come and what came instead.
+func (r *Running) missing(what string, err error) error {
+	if errors.Is(err, ErrConsoleClosed) {
+		err = r.ending()
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// ending says how the machine came to nothing more being expected of it.
+func (r *Running) ending() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	app := ""
+	if r.story.status != nil {
+		app = ", the app with " + r.story.status.String()
+	}
+	switch {
+	case r.story.failure != "":
+		return errors.New(r.story.failure)
+	case r.err != nil:
+		return r.err
+	case r.story.halted:
+		return fmt.Errorf("the guest halted%s", app)
+	}
+	return fmt.Errorf("the machine ended (%s)%s", r.exit.Reason, app)
+}
