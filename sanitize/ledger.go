@@ -70,12 +70,12 @@ func Read(ctx context.Context, r disk.Reader, drivers []Driver, opts ReadOptions
 		return l, nil
 	}
 	l.table = t
-	for _, item := range t.items {
-		if item.volume == nil {
-			l.add(item.Region)
+	for _, it := range t.items {
+		if it.volume == nil {
+			l.add(it.Region)
 			continue
 		}
-		if err := l.readVolume(ctx, r, *item.volume, drivers, opts); err != nil {
+		if err := l.readVolume(ctx, r, *it.volume, drivers, opts); err != nil {
 			return nil, err
 		}
 	}

@@ -106,7 +106,7 @@ func reseal(ctx context.Context, w disk.Writer, l *Ledger) error {
 	if l.table == nil {
 		return nil
 	}
-	if err := l.table.reseal(w); err != nil {
+	if err := l.table.Reseal(w); err != nil {
 		return fmt.Errorf("resealing the partition table: %w", err)
 	}
 	return nil

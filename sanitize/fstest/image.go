@@ -6,6 +6,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize"
 )
 
@@ -60,14 +61,21 @@ func Contains(t *testing.T, path string, marker []byte) bool {
 	return bytes.Contains(b, marker)
 }
 
-// Copy copies a file.
+// Copy copies a disk image and leaves out its zeros.
 func Copy(t *testing.T, from, to string) {
 	t.Helper()
-	b, err := os.ReadFile(from)
+	src := open(t, from, false)
+	if err := os.RemoveAll(to); err != nil {
+		t.Fatal(err)
+	}
+	dst, err := disk.CreateFile(to, src.Size())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(to, b, 0o600); err != nil {
+	if err := disk.Copy(context.Background(), src, nil, dst); err != nil {
+		t.Fatal(err)
+	}
+	if err := dst.Close(); err != nil {
 		t.Fatal(err)
 	}
 }
