@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/imgbuild/imgbuild/fault"
 )
 
 // EventKind says what happened.
@@ -45,6 +47,17 @@ type Event struct {
 	Error string   `json:"error,omitempty"`
 	Hints []string `json:"hints,omitempty"`
 	Code  int      `json:"code,omitempty"`
+}
+
+// Completion returns the last event of a run that began at start and ended now
+// with err, which may be nil. Whoever owns the whole run sends it: an engine
+// knows only its plan.
+func Completion(start, now time.Time, err error) Event {
+	ev := Event{Time: now, Kind: Completed, Elapsed: now.Sub(start)}
+	if err != nil {
+		ev.Error, ev.Hints, ev.Code = err.Error(), fault.HintsOf(err), int(fault.KindOf(err))
+	}
+	return ev
 }
 
 // Listener receives events, one at a time, in order. It must not block for

@@ -1,0 +1,105 @@
+// Package view shows the events of a run: as a live block on a terminal, as
+// plain lines, or as JSON, one object a line. All are drawn from the same
+// events and take every time from them, so a recorded stream looks as it did.
+package view
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/fault"
+)
+
+// View shows events.
+type View interface {
+	// Show shows an event. As a method value it is a builder.Listener.
+	Show(builder.Event)
+	// Close ends the view and returns the first error of writing, if any.
+	Close() error
+}
+
+// Options are what a user may wish of a view.
+type Options struct {
+	// Explain shows why each stage ran or was reused.
+	Explain bool
+	// Color allows colours on a terminal.
+	Color bool
+}
+
+// Mode selects a view.
+type Mode string
+
+// The modes, as --progress names them.
+const (
+	Auto  Mode = "auto" // TTY on a terminal, else Plain
+	TTY   Mode = "tty"
+	Plain Mode = "plain"
+	JSON  Mode = "json"
+)
+
+// New returns the view of a mode on a file, usually the standard error.
+// Colours are left out when the environment variable NO_COLOR is set
+// (https://no-color.org) or the terminal is a dumb one.
+func New(mode Mode, f *os.File, explain bool) (View, error) {
+	dumb := os.Getenv("TERM") == "dumb"
+	opts := Options{Explain: explain, Color: os.Getenv("NO_COLOR") == "" && !dumb}
+	if mode == Auto || mode == "" {
+		mode = Plain
+		if term.IsTerminal(int(f.Fd())) && !dumb {
+			mode = TTY
+		}
+	}
+	switch mode {
+	case Plain:
+		return NewPlain(f, opts), nil
+	case JSON:
+		return NewJSON(f), nil
+	case TTY:
+		width := func() int {
+			columns, _, err := term.GetSize(int(f.Fd()))
+			if err != nil {
+				return 0
+			}
+			return columns
+		}
+		return newTicking(NewTTY(f, width, opts)), nil
+	}
+	return nil, fault.New(fault.Usage, fmt.Errorf("progress mode %q is not one of auto, tty, plain, json", mode))
+}
+
+// ticking redraws a terminal view every second, so that a stage that tells
+// nothing is seen to run.
+type ticking struct {
+	*TTYView
+	stop chan struct{}
+	done chan struct{}
+}
+
+func newTicking(v *TTYView) *ticking {
+	t := &ticking{v, make(chan struct{}), make(chan struct{})}
+	go func() {
+		defer close(t.done)
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		for {
+			select {
+			case now := <-ticker.C:
+				v.Tick(now)
+			case <-t.stop:
+				return
+			}
+		}
+	}()
+	return t
+}
+
+// Close follows View.
+func (t *ticking) Close() error {
+	close(t.stop)
+	<-t.done
+	return t.TTYView.Close()
+}
