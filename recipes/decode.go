@@ -114,6 +114,9 @@ func (d *decoder) structure(n *node, v reflect.Value, path string) {
 
 // unknown reports a key that is not allowed where it stands.
 func (d *decoder) unknown(e *entry, fields []field, path string) {
+	if d.problems.full() {
+		return
+	}
 	names := make([]string, len(fields))
 	for i, f := range fields {
 		names[i] = f.name

@@ -69,15 +69,21 @@ func (es Errors) Unwrap() []error {
 }
 
 // maxErrors bounds what a broken file can make us say.
-const maxErrors = 100
+const maxErrors = 200
 
 // problems collects errors while the work goes on.
 type problems struct {
 	list Errors
 }
 
+// full reports that further problems would not be shown.
+func (p *problems) full() bool { return len(p.list) >= maxErrors }
+
 // add records a problem at a position. The hint may be empty.
 func (p *problems) add(at pos, path, hint, format string, args ...any) {
+	if p.full() {
+		return
+	}
 	e := &Error{Path: path, Message: fmt.Sprintf(format, args...), Hint: hint}
 	e.File, e.Line, e.Col = at.file.name, at.line, at.col
 	e.Excerpt = excerpt(at)
@@ -95,9 +101,6 @@ func (p *problems) err(kind fault.Kind) error {
 		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, a.Col-b.Col)
 	})
 	list = slices.CompactFunc(list, func(a, b *Error) bool { return *a == *b })
-	if len(list) > maxErrors {
-		list = list[:maxErrors]
-	}
 	return fault.New(kind, list)
 }
 

@@ -2,6 +2,7 @@ package recipes
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,6 +92,8 @@ func TestParseBounds(t *testing.T) {
 		"tags":          {strings.Repeat("!a ", 100_000) + "x", "nested more than"},
 		"size":          {strings.Repeat("# a long comment\n", 70_000), "a recipe has at most"},
 		"self":          {"x-a: &a [*a]\n", "inside its own anchor"},
+		"unknown keys":  {manyKeys(9_000), "unknown key `k0`"},
+		"many values":   {"x-a: [" + strings.Repeat("1,", 100_000) + "]", "grows beyond"},
 		"two documents": {"name: a\n---\nname: b\n", "more than one document"},
 		"latin 1":       {"name: \xe4\n", "not UTF-8"},
 	}
@@ -102,6 +105,14 @@ func TestParseBounds(t *testing.T) {
 			}
 		})
 	}
+}
+
+func manyKeys(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "k%d: 1\n", i)
+	}
+	return b.String()
 }
 
 func TestVariableBomb(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 // hostile file from taking the machine.
 const (
 	maxFile  = 1 << 20 // bytes
-	maxNodes = 50_000  // values after aliases are expanded
+	maxNodes = 20_000  // values after aliases are expanded
 	maxDepth = 64      // nested lists and mappings
 )
 
@@ -65,7 +65,11 @@ func parseYAML(src *source, data []byte, p *problems) *node {
 		return nil
 	}
 	c := &converter{src: src, problems: p, anchors: map[string]ast.Node{}, open: map[string]bool{}}
-	return c.node(docs[0].Body, 0)
+	root := c.node(docs[0].Body, 0)
+	if c.full {
+		return nil
+	}
+	return root
 }
 
 // parseTokens guards against a panic in the library: the bytes are foreign,
@@ -170,6 +174,9 @@ func (c *converter) node(n ast.Node, depth int) *node {
 	case *ast.SequenceNode:
 		out.kind = listNode
 		for _, v := range n.Values {
+			if c.full {
+				return out
+			}
 			out.items = append(out.items, c.node(v, depth+1))
 		}
 	case *ast.AnchorNode:
@@ -201,7 +208,11 @@ func (c *converter) node(n ast.Node, depth int) *node {
 func (c *converter) mapping(out *node, values []*ast.MappingValueNode, depth int) *node {
 	out.kind = mappingNode
 	var merged []*entry
+	first := map[string]pos{}
 	for i, v := range values {
+		if c.full {
+			return out
+		}
 		if i == 0 && v.Key != nil {
 			out.at = at(c.src, v.Key.GetToken())
 		}
@@ -223,14 +234,16 @@ func (c *converter) mapping(out *node, values []*ast.MappingValueNode, depth int
 		if strings.HasPrefix(e.name, "x-") {
 			continue
 		}
-		if first := out.get(e.name); first != nil {
-			c.problems.add(e.at, "", fmt.Sprintf("keep one; the other stands in line %d", first.at.line), "the key `%s` is given twice", e.name)
+		if other, ok := first[e.name]; ok {
+			c.problems.add(e.at, "", fmt.Sprintf("keep one; the other stands in line %d", other.line), "the key `%s` is given twice", e.name)
 			continue
 		}
+		first[e.name] = e.at
 		out.keys = append(out.keys, e)
 	}
 	for _, e := range merged {
-		if out.get(e.name) == nil {
+		if _, ok := first[e.name]; !ok {
+			first[e.name] = e.at
 			out.keys = append(out.keys, e)
 		}
 	}
