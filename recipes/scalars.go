@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// Size is a number of bytes, written as 64MiB, 1GiB, 512KiB, 10MB or auto (0).
+type Size int64
+
 // sizeUnits are the units of a size, longest first, so that each is found
 // before its own ending. A bare letter means a power of 1024, as it does to
 // truncate(1) and to qemu.
@@ -72,6 +75,9 @@ func (s *Size) parseText(text string) (err error) {
 	return err
 }
 
+// Duration is a span of time, written as 60s, 2m or 1m30s.
+type Duration time.Duration
+
 // durationPattern is the notation of a duration, for the schema.
 const durationPattern = `^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$`
 
@@ -100,6 +106,12 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 
 // UnmarshalText reads the notation of the recipe.
 func (d *Duration) UnmarshalText(text []byte) error { return d.parseText(string(text)) }
+
+// Modules is "auto" or a list of module names.
+type Modules struct {
+	Auto bool
+	List []string
+}
 
 const modulesAuto = "auto"
 

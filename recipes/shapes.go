@@ -40,6 +40,12 @@ func (r *Runtime) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*mapping)(r))
 }
 
+// Output is a format and its options: "raw", or {ova: {hypervisor: vmware}}.
+type Output struct {
+	Format  string
+	Options map[string]any
+}
+
 // formatPattern is the form of an output's name. Which formats there are is
 // not this package's business.
 const formatPattern = `^[a-z0-9][a-z0-9-]*$`

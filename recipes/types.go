@@ -4,16 +4,20 @@
 // [Parse] turns bytes into a [Recipe], strictly: an unknown key, a wrong type
 // or a duplicate is an error with its position, an excerpt and a hint, and all
 // errors come at once. [Resolve] applies includes, variables and overrides,
-// fills in every default, and records where each value came from. [Lock] is
-// the file beside the recipe that pins every input by digest.
+// fills in every default, and records where each value came from;
+// [WriteResolved] prints the result. [Lock] is the file beside the recipe that
+// pins every input by digest. [Starter], [Builtin] and [Schema] help people to
+// write recipes.
+//
+// The rules for each key stand in the tags of its field, and the JSON Schema
+// and docs/recipe.md are made from the types and their comments: to add a key,
+// add a field, its default in fill, and run go generate.
 //
 // Keys that begin with "x-" are allowed everywhere and ignored. Relative paths
 // are relative to the file they are written in.
 //
 // The package is a leaf: it imports nothing that touches a network or a store.
 package recipes
-
-import "time"
 
 // APIVersion is the version of the recipe format that this package reads.
 const APIVersion = "imgbuild/v1"
@@ -141,12 +145,6 @@ type JDK struct {
 	Path string `yaml:"path,omitempty" json:"path,omitempty" check:"maybe,dir"`
 	// OCI is an image that holds a JDK.
 	OCI string `yaml:"oci,omitempty" json:"oci,omitempty" check:"maybe,image"`
-}
-
-// Modules is "auto" or a list of module names.
-type Modules struct {
-	Auto bool
-	List []string
 }
 
 // CDS is class data sharing: classes parsed at build time.
@@ -390,15 +388,3 @@ type ExitCheck struct {
 	// Within is how long the end may take, from the start of the guest.
 	Within Duration `yaml:"within,omitempty" json:"within,omitempty"`
 }
-
-// Output is a format and its options: "raw", or {ova: {hypervisor: vmware}}.
-type Output struct {
-	Format  string
-	Options map[string]any
-}
-
-// Size is a number of bytes, written as 64MiB, 1GiB, 512KiB, 10MB or auto (0).
-type Size int64
-
-// Duration is a span of time, written as 60s, 2m or 1m30s.
-type Duration time.Duration
