@@ -45,11 +45,12 @@ type inventory struct {
 	items []*item // longest unused first
 	blobs map[digest.Digest]*blobInfo
 	bytes int64
+	links map[uint64]uint64 // of files in several trees: how many links are left, by inode
 }
 
 // inventory reads the store. The guard is held.
 func (s *Store) inventory(ctx context.Context) (*inventory, error) {
-	inv := &inventory{blobs: make(map[digest.Digest]*blobInfo)}
+	inv := &inventory{blobs: make(map[digest.Digest]*blobInfo), links: make(map[uint64]uint64)}
 	for _, read := range []func(context.Context, *inventory) error{s.readBlobs, s.readResults, s.readTrees, s.readHistory} {
 		if err := read(ctx, inv); err != nil {
 			return nil, err
@@ -127,34 +128,58 @@ func (s *Store) references(ctx context.Context, rec *record) []digest.Digest {
 }
 
 func (s *Store) readTrees(_ context.Context, inv *inventory) error {
-	// Files may be linked into several trees; the first one counts them.
-	seen := make(map[uint64]bool)
 	return s.each("trees", func(path string, fi fs.FileInfo) error {
 		it := &item{kind: kindTree, path: path, used: fi.ModTime()}
-		err := filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrPermission) {
-				return nil // counted as empty
-			}
-			if err != nil {
-				return err
-			}
-			fi, err := d.Info()
-			if err != nil {
-				return err
-			}
-			st, ok := fi.Sys().(*syscall.Stat_t)
-			if ok && !d.IsDir() && st.Nlink > 1 {
-				if seen[st.Ino] {
-					return nil
-				}
-				seen[st.Ino] = true
+		err := walkTree(path, func(fi fs.FileInfo, ino, links uint64) {
+			// The first tree that has a file counts it.
+			if links > 1 && inv.links[ino] == 0 {
+				inv.links[ino] = links
+			} else if links > 1 {
+				return
 			}
 			it.bytes += diskBytes(fi)
-			return nil
 		})
 		inv.bytes += it.bytes
 		inv.items = append(inv.items, it)
 		return err
+	})
+}
+
+// unlink returns the disk space that goes with a tree: that of the files which
+// no other tree has.
+func (inv *inventory) unlink(path string) (bytes int64, err error) {
+	err = walkTree(path, func(fi fs.FileInfo, ino, links uint64) {
+		if links > 1 {
+			if inv.links[ino]--; inv.links[ino] > 0 {
+				return
+			}
+		}
+		bytes += diskBytes(fi)
+	})
+	return bytes, err
+}
+
+// walkTree calls fn for all that is in a tree. The number of links of a folder
+// is given as 1. Folders that may not be read count as empty.
+func walkTree(path string, fn func(fi fs.FileInfo, ino, links uint64)) error {
+	return filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrPermission) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		fi, err := d.Info()
+		if err != nil {
+			return err
+		}
+		st, ok := fi.Sys().(*syscall.Stat_t)
+		if !ok || d.IsDir() {
+			fn(fi, 0, 1)
+		} else {
+			fn(fi, st.Ino, uint64(st.Nlink))
+		}
+		return nil
 	})
 }
 

@@ -116,15 +116,19 @@ func (p *pruning) drop(it *item) error {
 	if !it.used.Before(p.inUse) {
 		return nil
 	}
-	if err := p.discard(it.path); err != nil {
-		return err
-	}
 	switch it.kind {
 	case kindTree:
+		bytes, err := p.inv.unlink(it.path)
+		if err != nil {
+			return err
+		}
 		p.freed.Trees++
-		p.freed.Bytes += it.bytes
+		p.freed.Bytes += bytes
 	case kindResult:
 		p.freed.Results++
+	}
+	if err := p.discard(it.path); err != nil {
+		return err
 	}
 	for _, d := range it.blobs {
 		b := p.inv.blobs[d]

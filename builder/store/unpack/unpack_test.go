@@ -81,6 +81,21 @@ func deb(suffix string, data []byte) []byte {
 	return buf.Bytes()
 }
 
+// folder is a temporary folder. Folders without permission would be in the way
+// of its removal.
+func folder(t testing.TB) string {
+	dir := t.TempDir()
+	t.Cleanup(func() {
+		filepath.WalkDir(dir, func(path string, d fs.DirEntry, _ error) error {
+			if d != nil && d.IsDir() {
+				return os.Chmod(path, 0o700)
+			}
+			return nil
+		})
+	})
+	return dir
+}
+
 type input struct {
 	mediaType string
 	data      []byte
@@ -157,9 +172,9 @@ func TestLayers(t *testing.T) {
 		{"kinds and modes", []input{oci(t,
 			dir("./").mode(0o711), dir("ro/").mode(0o555), file("ro/f", "x").mode(0o4755), symlink("l", "ro/f"),
 			&entry{Header: tar.Header{Name: "dev", Typeflag: tar.TypeChar}}, &entry{Header: tar.Header{Name: "pipe", Typeflag: tar.TypeFifo}},
-			dir("sticky").mode(0o1777), file("none", "").mode(0))},
+			dir("sticky").mode(0o1777), file("none", "").mode(0o400))},
 			map[string]string{".": "drwx--x--x", "ro": "dr-xr-xr-x", "ro/f": "urwxr-xr-x x", "l": "Lrwxrwxrwx ro/f",
-				"sticky": "dtrwxrwxrwx", "none": "---------- "}},
+				"sticky": "dtrwxrwxrwx", "none": "-r-------- "}},
 		{"folders without entries", []input{oci(t, file("/a/b/c", "x"))},
 			map[string]string{".": d, "a": d, "a/b": d, "a/b/c": f + " x"}},
 		{"over one another", []input{oci(t, dir("d"), file("d/a", "1"), file("d/b", "1"), file("f", "1"), dir("g"), file("g/x", "1")),
@@ -189,7 +204,7 @@ func TestLayers(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			root := t.TempDir()
+			root := folder(t)
 			if err := apply(t, root, unpack.Limits{}, test.layers...); err != nil {
 				t.Fatal(err)
 			}
@@ -201,7 +216,7 @@ func TestLayers(t *testing.T) {
 }
 
 func TestTimes(t *testing.T) {
-	root := t.TempDir()
+	root := folder(t)
 	err := apply(t, root, unpack.Limits{}, oci(t, dir("d"), symlink("d/l", "nowhere"), file("d/e/f", "x")), oci(t, file("d/later", "x")))
 	if err != nil {
 		t.Fatal(err)
@@ -247,7 +262,7 @@ func TestHostile(t *testing.T) {
 	for _, test := range tests {
 		for _, in := range []input{oci(t, test.entries...), pkg(t, test.entries...)} {
 			t.Run(test.name+" "+in.mediaType, func(t *testing.T) {
-				outer := t.TempDir()
+				outer := folder(t)
 				root := filepath.Join(outer, "root")
 				if err := os.Mkdir(root, 0o755); err != nil {
 					t.Fatal(err)
@@ -280,18 +295,18 @@ func TestHostile(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	bomb := input{ocispec.MediaTypeImageLayerGzip, compress(t, ".gz", layer(t, file("zeros", strings.Repeat("\x00", 1<<20))))}
-	if err := apply(t, t.TempDir(), unpack.Limits{Bytes: 1<<20 - 1}, bomb); err == nil || !strings.Contains(err.Error(), "too large") {
+	if err := apply(t, folder(t), unpack.Limits{Bytes: 1<<20 - 1}, bomb); err == nil || !strings.Contains(err.Error(), "too large") {
 		t.Errorf("error %v", err)
 	}
-	if err := apply(t, t.TempDir(), unpack.Limits{Bytes: 1 << 20}, bomb); err != nil {
+	if err := apply(t, folder(t), unpack.Limits{Bytes: 1 << 20}, bomb); err != nil {
 		t.Error(err)
 	}
-	if err := apply(t, t.TempDir(), unpack.Limits{Entries: 2}, oci(t, file("a", ""), file("b", ""), file("c", ""))); err == nil || !strings.Contains(err.Error(), "too many") {
+	if err := apply(t, folder(t), unpack.Limits{Entries: 2}, oci(t, file("a", ""), file("b", ""), file("c", ""))); err == nil || !strings.Contains(err.Error(), "too many") {
 		t.Errorf("error %v", err)
 	}
 	trailing := oci(t, file("a", "x"))
 	trailing.data = append(trailing.data, make([]byte, 2<<20)...)
-	if err := apply(t, t.TempDir(), unpack.Limits{}, trailing); err == nil {
+	if err := apply(t, folder(t), unpack.Limits{}, trailing); err == nil {
 		t.Error("accepted an endless end")
 	}
 }
@@ -356,10 +371,10 @@ func TestCompression(t *testing.T) {
 			}
 			// A flipped bit near the end breaks a checksum.
 			packed[len(packed)-6] ^= 1
-			if err := apply(t, t.TempDir(), unpack.Limits{}, input{unpack.Deb, deb(suffix, packed)}); err == nil {
+			if err := apply(t, folder(t), unpack.Limits{}, input{unpack.Deb, deb(suffix, packed)}); err == nil {
 				t.Error("a damaged package was accepted")
 			}
-			if err := apply(t, t.TempDir(), unpack.Limits{}, input{unpack.Deb, deb(suffix, packed[:len(packed)/2])}); err == nil {
+			if err := apply(t, folder(t), unpack.Limits{}, input{unpack.Deb, deb(suffix, packed[:len(packed)/2])}); err == nil {
 				t.Error("half a package was accepted")
 			}
 		})
@@ -383,7 +398,7 @@ func TestCompression(t *testing.T) {
 		{unpack.Deb, bytes.Replace(deb("", data), []byte("2.0\n"), []byte("3.0\n"), 1)},
 		{ocispec.MediaTypeImageLayer, []byte("not a tar, but longer than a block" + strings.Repeat(".", 600))},
 	} {
-		if err := apply(t, t.TempDir(), unpack.Limits{}, l); err == nil {
+		if err := apply(t, folder(t), unpack.Limits{}, l); err == nil {
 			t.Errorf("unpacked %d bytes as %s", len(l.data), l.mediaType)
 		}
 	}
@@ -391,7 +406,7 @@ func TestCompression(t *testing.T) {
 
 func checkText(t *testing.T, l input, want string) {
 	t.Helper()
-	root := t.TempDir()
+	root := folder(t)
 	if err := apply(t, root, unpack.Limits{}, l); err != nil {
 		t.Errorf("%s: %v", l.mediaType, err)
 		return
@@ -404,7 +419,7 @@ func checkText(t *testing.T, l input, want string) {
 // TestLink builds on a finished tree: files are shared, and the tree stays as
 // it was.
 func TestLink(t *testing.T) {
-	base, top := t.TempDir(), t.TempDir()
+	base, top := folder(t), folder(t)
 	if err := apply(t, base, unpack.Limits{}, oci(t, dir("d").mode(0o555), file("d/a", "1"), file("d/b", "1"), symlink("bin", "d"))); err != nil {
 		t.Fatal(err)
 	}
@@ -465,7 +480,7 @@ mkdir x; dpkg-deb -x xz.deb x`
 		if err != nil {
 			t.Fatal(err)
 		}
-		root := t.TempDir()
+		root := folder(t)
 		if err := apply(t, root, unpack.Limits{}, input{unpack.Deb, data}); err != nil {
 			t.Errorf("%s: %v", z, err)
 			continue
@@ -486,7 +501,7 @@ func FuzzLayer(f *testing.F) {
 	f.Add(deb("", layer(f, symlink("up", ".."), file("up/x", "x"))), true)
 	f.Add(compress(f, ".zst", layer(f, file("a", "x"))), false)
 	f.Fuzz(func(t *testing.T, data []byte, isDeb bool) {
-		outer := t.TempDir()
+		outer := folder(t)
 		root := filepath.Join(outer, "root")
 		if err := os.Mkdir(root, 0o755); err != nil {
 			t.Fatal(err)
@@ -501,12 +516,5 @@ func FuzzLayer(f *testing.F) {
 		if err != nil || len(names) != 1 {
 			t.Fatalf("outside there are %v %v", names, err)
 		}
-		// Folders without permission would stay in the way of the cleanup.
-		filepath.WalkDir(root, func(path string, d fs.DirEntry, _ error) error {
-			if d != nil && d.IsDir() {
-				return os.Chmod(path, 0o700)
-			}
-			return nil
-		})
 	})
 }
