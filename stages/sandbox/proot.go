@@ -1,0 +1,83 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// proot runs programs by proot(1).
+type proot struct{ path, self string }
+
+func findProot() (Sandbox, error) {
+	path, err := exec.LookPath("proot")
+	if err != nil {
+		return nil, fmt.Errorf("proot is not installed")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding our own program: %w", err)
+	}
+	return proot{path, self}, nil
+}
+
+func (proot) Name() string { return "proot" }
+
+// devices are those of the machine that programs may use.
+var devices = [...]string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}
+
+// Start follows Sandbox. The helper lays restrictions on itself and becomes
+// proot, which cannot lift them.
+func (r proot) Start(ctx context.Context, c Command) (*Process, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	scratch, err := os.MkdirTemp("", "imgbuild-sandbox-")
+	if err != nil {
+		return nil, fmt.Errorf("starting a sandbox: %w", err)
+	}
+	cleanup := func() { os.RemoveAll(scratch) }
+	args, writable, err := r.args(c, scratch)
+	if err != nil {
+		cleanup()
+		return nil, err
+	}
+	helper := append([]string{helperArg, "restrict", fmt.Sprint(len(writable))}, writable...)
+	p, err := start(ctx, c, launch{
+		path: r.self,
+		args: append(append(helper, r.path), args...),
+		// proot's own settings; PROOT_NO_SECCOMP would not matter to our filter.
+		env:     append([]string{"PROOT_TMP_DIR=" + scratch}, c.Env...),
+		cleanup: cleanup,
+	})
+	if err != nil {
+		cleanup()
+	}
+	return p, err
+}
+
+// args returns proot's arguments and the folders that may be written to. What
+// bubblewrap keeps in memory stands in the scratch folder here.
+func (r proot) args(c Command, scratch string) (args, writable []string, err error) {
+	args = []string{"-r", c.Root, "-i", fmt.Sprintf("%d:%d", c.UID, c.GID), "-w", c.dir(), "-b", "/proc"}
+	writable = []string{scratch, "/dev/null", "/dev/zero", "/dev/full"}
+	for _, dev := range devices {
+		args = append(args, "-b", dev)
+	}
+	memory := []Bind{{Target: "/tmp", Tmpfs: true}, {Target: "/run", Tmpfs: true}}
+	for i, b := range append(memory, c.Binds...) {
+		if b.Tmpfs {
+			b.Source, b.Write = filepath.Join(scratch, fmt.Sprint(i)), true
+			if err := os.Mkdir(b.Source, 0o755); err != nil {
+				return nil, nil, fmt.Errorf("starting a sandbox: %w", err)
+			}
+		}
+		args = append(args, "-b", b.Source+":"+b.Target)
+		if b.Write {
+			writable = append(writable, b.Source)
+		}
+	}
+	return append(args, c.Args...), writable, nil
+}
