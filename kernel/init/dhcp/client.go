@@ -3,7 +3,7 @@
 //
 // [Acquire] runs the exchange discover, offer, request, ack until it has a
 // lease; [Renew] asks for more time. Both speak over a [Conn]: [OpenPacket]
-// gives one that works before the interface has an address, [OpenUDP] one for
+// gives one that works before the interface has an address, [OpenUnicast] one for
 // an interface that has. The messages themselves are built and parsed without
 // any of that, so that they can be fuzzed.
 //
@@ -64,7 +64,8 @@ func Acquire(ctx context.Context, conn Conn, id Identity) (Lease, error) {
 	begin := time.Now()
 	x := exchange{ctx: ctx, conn: conn, id: id, xid: firstXID(id, begin)}
 	for n := 0; ; n++ {
-		x.xid++
+		// All repetitions have one xid: a server that first looks whether
+		// the address is free offers it seconds later.
 		offer, err := x.ask(request{kind: typeDiscover, secs: time.Since(begin)}, backoff(n), typeOffer)
 		if errors.Is(err, errTimeout) {
 			continue
@@ -76,6 +77,7 @@ func Acquire(ctx context.Context, conn Conn, id Identity) (Lease, error) {
 			if err := pause(ctx, backoff(n)); err != nil {
 				return Lease{}, err
 			}
+			x.xid++
 			continue
 		}
 		return lease, err
@@ -84,7 +86,7 @@ func Acquire(ctx context.Context, conn Conn, id Identity) (Lease, error) {
 
 // Renew asks for more time on the lease in use. It returns ErrNak when the
 // server refuses, and another error when there was no answer within timeout.
-// Over a conn of OpenUDP that is a renewal with the server of the lease, over
+// Over a conn of OpenUnicast that is a renewal with the server of the lease, over
 // one of OpenPacket a rebinding with any server (RFC 2131, section 4.3.2).
 func Renew(ctx context.Context, conn Conn, id Identity, old Lease, timeout time.Duration) (Lease, error) {
 	now := time.Now()

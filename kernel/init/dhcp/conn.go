@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -87,46 +88,42 @@ func (c *packetConn) Receive(deadline time.Time) ([]byte, error) {
 
 func (c *packetConn) Close() error { return c.file.Close() }
 
-// udpConn speaks to the server that granted the lease.
-type udpConn struct {
-	file *os.File
-	buf  [2048]byte
+// unicastConn sends to the server that granted the lease, and receives as a
+// packetConn: a refusal comes as a broadcast (RFC 2131, section 4.3.2), which
+// a socket bound to the interface's address does not get.
+type unicastConn struct {
+	Conn
+	fd     int
+	server unix.SockaddrInet4
 }
 
-// OpenUDP returns a connection from the interface's own address to one server.
-func OpenUDP(local, server netip.Addr) (Conn, error) {
+// OpenUnicast returns a connection from the interface's own address to one
+// server, by the routes of the interface.
+func OpenUnicast(index int, hardware [6]byte, local, server netip.Addr) (Conn, error) {
 	if !local.Is4() || !server.Is4() {
 		return nil, fmt.Errorf("speaking to the DHCP server from %v to %v: not IPv4 addresses", local, server)
 	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	packets, err := OpenPacket(index, hardware, local)
 	if err != nil {
-		return nil, fmt.Errorf("opening a socket to the DHCP server: %w", err)
-	}
-	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-	if err == nil {
-		err = unix.Bind(fd, &unix.SockaddrInet4{Port: clientPort, Addr: local.As4()})
-	}
-	if err == nil {
-		err = unix.Connect(fd, &unix.SockaddrInet4{Port: serverPort, Addr: server.As4()})
-	}
-	if err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("connecting to the DHCP server: %w", err)
-	}
-	return &udpConn{file: os.NewFile(uintptr(fd), "udp")}, nil
-}
-
-func (c *udpConn) Send(message []byte) error {
-	_, err := c.file.Write(message)
-	return err
-}
-
-func (c *udpConn) Receive(deadline time.Time) ([]byte, error) {
-	if err := c.file.SetReadDeadline(deadline); err != nil {
 		return nil, err
 	}
-	n, err := c.file.Read(c.buf[:])
-	return c.buf[:n], err
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		packets.Close()
+		return nil, fmt.Errorf("opening a socket to the DHCP server: %w", err)
+	}
+	c := &unicastConn{packets, fd, unix.SockaddrInet4{Port: serverPort, Addr: server.As4()}}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: clientPort, Addr: local.As4()}); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("binding the socket to the DHCP server: %w", err)
+	}
+	return c, nil
 }
 
-func (c *udpConn) Close() error { return c.file.Close() }
+func (c *unicastConn) Send(message []byte) error {
+	return unix.Sendto(c.fd, message, 0, &c.server)
+}
+
+func (c *unicastConn) Close() error {
+	return errors.Join(unix.Close(c.fd), c.Conn.Close())
+}

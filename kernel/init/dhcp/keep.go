@@ -71,7 +71,7 @@ func renewOnce(ctx context.Context, index int, id Identity, lease Lease, rebind 
 	if rebind || !lease.Server.IsValid() {
 		conn, err = OpenPacket(index, id.Hardware, lease.Address.Addr())
 	} else {
-		conn, err = OpenUDP(lease.Address.Addr(), lease.Server)
+		conn, err = OpenUnicast(index, id.Hardware, lease.Address.Addr(), lease.Server)
 	}
 	if err != nil {
 		return Lease{}, err

@@ -33,7 +33,7 @@ func (l *Lease) setTimes(renew, rebind time.Duration) {
 	}
 	l.Duration = max(l.Duration, 2*shortest)
 	if rebind <= 0 || rebind >= l.Duration {
-		rebind = l.Duration * 7 / 8
+		rebind = l.Duration - l.Duration/8
 	}
 	if renew <= 0 || renew >= rebind {
 		renew = min(l.Duration/2, rebind)
