@@ -65,6 +65,8 @@ type Engine struct {
 	mu sync.Mutex // one event at a time
 }
 
+var _ builder.Engine = (*Engine)(nil)
+
 // New returns an engine that keeps results in s and runs stages by the runners
 // of their kinds.
 func New(s *store.Store, runners map[string]builder.Runner, opts Options) *Engine {

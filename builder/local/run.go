@@ -23,7 +23,7 @@ func (r *run) guarded(ctx context.Context, w *builder.Work) (outputs builder.Out
 		if p := recover(); p != nil {
 			w.Log.Error("the stage panicked", "panic", p, "stack", string(debug.Stack()))
 			err = fault.New(fault.Stage, fmt.Errorf("a fault in imgbuild: panic: %v", p),
-				"this is not your recipe's fault: please report it, with the log of --log-level=debug")
+				"this is not your recipe's fault: please report it, with the debug log")
 		}
 	}()
 	return r.runners[w.Stage.Kind].Run(ctx, w)

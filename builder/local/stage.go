@@ -63,11 +63,7 @@ func (r *run) make(ctx context.Context, s builder.Stage) (builder.Outputs, error
 	} else if ok {
 		return reused(known, "what it is made from is the same as before")
 	}
-	outputs, err := r.execute(ctx, s, inputs, content, r.changedInputs(s, now, reason))
-	if err != nil {
-		return nil, err
-	}
-	return outputs, r.record(ctx, s, content, outputs, now)
+	return r.execute(ctx, s, content, now, r.changedInputs(s, now, reason))
 }
 
 // lookup asks the store, unless results are not to be reused.
@@ -112,8 +108,9 @@ func (r *run) inputs(ctx context.Context, s builder.Stage) (map[string]ocispec.D
 	return inputs, nil
 }
 
-// execute runs a stage, and once more where that is asked for.
-func (r *run) execute(ctx context.Context, s builder.Stage, inputs map[string]ocispec.Descriptor, content digest.Digest, reason string) (builder.Outputs, error) {
+// execute runs a stage, once more where that is asked for, and records what it
+// made.
+func (r *run) execute(ctx context.Context, s builder.Stage, content digest.Digest, now identity, reason string) (builder.Outputs, error) {
 	select {
 	case r.slots <- struct{}{}:
 		defer func() { <-r.slots }()
@@ -123,9 +120,12 @@ func (r *run) execute(ctx context.Context, s builder.Stage, inputs map[string]oc
 	key := r.plan.Key(s.Name)
 	r.emit(s, builder.Event{Kind: builder.Started, Key: key, Reason: reason})
 	start := r.opts.Now()
-	outputs, err := r.attempt(ctx, s, inputs)
+	outputs, err := r.attempt(ctx, s, now.Inputs)
 	if err == nil && r.opts.Verify {
-		err = r.verify(ctx, s, inputs, content, outputs)
+		err = r.verify(ctx, s, now.Inputs, content, outputs)
+	}
+	if err == nil {
+		err = r.record(ctx, s, content, outputs, now)
 	}
 	if err != nil {
 		return nil, err

@@ -44,6 +44,9 @@ const maxRecord = 8 << 20
 // their bytes are in the store; they are then marked as used. A record whose
 // bytes are gone gives its outputs and false.
 func (s *Store) Lookup(ctx context.Context, key digest.Digest) (builder.Outputs, bool, error) {
+	if err := key.Validate(); err != nil {
+		return nil, false, fmt.Errorf("looking up a result: key %q: %w", key, err)
+	}
 	release, err := s.guard(unix.LOCK_SH)
 	if err != nil {
 		return nil, false, err
@@ -142,16 +145,8 @@ func (s *Store) writeJSON(path string, v any) error {
 // fs.ErrNotExist. An index is followed only when deep is set, and what it
 // lists may be missing: images are fetched for one platform of many.
 func (s *Store) walk(ctx context.Context, desc ocispec.Descriptor, deep bool) ([]digest.Digest, error) {
-	path, err := s.blobPath(desc.Digest)
-	if err != nil {
+	if err := s.stat(desc); err != nil {
 		return nil, err
-	}
-	fi, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if fi.Size() != desc.Size {
-		return nil, fmt.Errorf("%s has %d bytes, not %d: %w", desc.Digest, fi.Size(), desc.Size, fs.ErrNotExist)
 	}
 	all := []digest.Digest{desc.Digest}
 	index := images.IsIndexType(desc.MediaType)
@@ -166,14 +161,14 @@ func (s *Store) walk(ctx context.Context, desc ocispec.Descriptor, deep bool) ([
 		return nil, fmt.Errorf("reading the manifest %s: %w", desc.Digest, err)
 	}
 	for _, child := range children {
-		if images.IsIndexType(child.MediaType) {
-			// Indexes in an index do not occur; not following them bounds
-			// the recursion.
-			all = append(all, child.Digest)
-			continue
+		below := []digest.Digest{child.Digest}
+		// Only manifests of an index are followed, which bounds the depth.
+		if index && images.IsManifestType(child.MediaType) {
+			below, err = s.walk(ctx, child, deep)
+		} else {
+			err = s.stat(child)
 		}
-		below, err := s.walk(ctx, child, deep)
-		if deep && errors.Is(err, fs.ErrNotExist) {
+		if index && errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
@@ -182,6 +177,23 @@ func (s *Store) walk(ctx context.Context, desc ocispec.Descriptor, deep bool) ([
 		all = append(all, below...)
 	}
 	return all, nil
+}
+
+// stat checks that an artifact is there and has its size. If not, the error
+// wraps fs.ErrNotExist.
+func (s *Store) stat(desc ocispec.Descriptor) error {
+	path, err := s.blobPath(desc.Digest)
+	if err != nil {
+		return err
+	}
+	fi, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if fi.Size() != desc.Size {
+		return fmt.Errorf("%s has %d bytes, not %d: %w", desc.Digest, fi.Size(), desc.Size, fs.ErrNotExist)
+	}
+	return nil
 }
 
 // History returns what was remembered under a name, decoded into v; false when
