@@ -3,6 +3,7 @@ package recipes
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -209,8 +210,8 @@ func (d *decoder) text(n *node, v reflect.Value, path string, r rule) {
 			hint = "did you mean `" + s + "`?"
 		}
 		d.problems.add(n.at, path, hint, "`%s` cannot be %q", path, n.text)
-	case r.pattern != nil && !r.pattern.MatchString(n.text):
-		d.problems.add(n.at, path, "it must match "+r.pattern.String(), "`%s` cannot be %q", path, n.text)
+	case r.pattern != "" && !regexp.MustCompile(r.pattern).MatchString(n.text):
+		d.problems.add(n.at, path, "it must match "+r.pattern, "`%s` cannot be %q", path, n.text)
 	}
 	if r.check != nil {
 		if err := r.check(n.text); err != nil {

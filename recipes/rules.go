@@ -31,7 +31,7 @@ import (
 type rule struct {
 	required bool
 	enum     []string
-	pattern  *regexp.Regexp
+	pattern  string
 	min, max int
 	minItems int
 	choice   string
@@ -78,7 +78,7 @@ func ruleOf(tag reflect.StructTag) rule {
 		case "enum":
 			r.enum = append(r.enum, value)
 		case "pattern":
-			r.pattern = regexp.MustCompile(value)
+			r.pattern = value
 		case "minimum":
 			r.min, _ = strconv.Atoi(value)
 		case "maximum":

@@ -162,7 +162,7 @@ func (c *converter) node(n ast.Node, depth int) *node {
 	if c.count++; c.count > maxNodes || depth > maxDepth {
 		if !c.full {
 			c.full = true
-			c.problems.add(out.at, "", "", "the recipe grows beyond %d values or %d levels when its aliases are expanded", maxNodes, maxDepth)
+			c.problems.add(out.at, "", "", "the recipe grows beyond %d values or %d levels, with aliases expanded", maxNodes, maxDepth)
 		}
 		return out
 	}
