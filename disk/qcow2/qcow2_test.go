@@ -15,7 +15,9 @@ import (
 	"github.com/imgbuild/imgbuild/disk/disktest"
 	"github.com/imgbuild/imgbuild/disk/qcow2"
 	"github.com/imgbuild/imgbuild/fault"
+	"github.com/klauspost/compress/zstd"
 	"github.com/lima-vm/go-qcow2reader"
+	lima "github.com/lima-vm/go-qcow2reader/image/qcow2"
 )
 
 var compressions = map[string]qcow2.Compression{"none": qcow2.None, "deflate": qcow2.Deflate, "zstd": qcow2.Zstd}
@@ -51,11 +53,21 @@ func judge(t *testing.T, path string, want disk.Reader) {
 	if rounded := (want.Size() + 511) / 512 * 512; info.VirtualSize != rounded {
 		t.Errorf("qemu-img says %d bytes, want %d", info.VirtualSize, rounded)
 	}
+	if want.Size() == 0 {
+		return // go-qcow2reader wants an L1 table even when it is empty
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
+	lima.SetDecompressor(lima.CompressionTypeZstd, func(r io.Reader) (io.ReadCloser, error) {
+		d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil, err
+		}
+		return d.IOReadCloser(), nil
+	})
 	img, err := qcow2reader.Open(f)
 	if err != nil {
 		t.Fatal(err)

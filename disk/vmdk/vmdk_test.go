@@ -1,0 +1,276 @@
+package vmdk_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/disk/disktest"
+	"github.com/imgbuild/imgbuild/disk/vmdk"
+	"github.com/imgbuild/imgbuild/fault"
+)
+
+func TestFormat(t *testing.T) {
+	disktest.TestFormat(t, disktest.Format{
+		Create: func(f *os.File, size int64) (disk.Sink, error) { return vmdk.Create(f, size, vmdk.Options{}) },
+		Open:   func(f *os.File, n int64) (disk.Reader, error) { return vmdk.Open(f, n) },
+		Check:  judge,
+	})
+}
+
+// judge asks qemu-img, and nbdkit's reader for the larger part.
+func judge(t *testing.T, path string, want disk.Reader) {
+	if want.Size() == 0 {
+		return // QEMU refuses VMDKs without capacity
+	}
+	qemu := disktest.Program(t, "qemu-img", "qemu-utils")
+	disktest.Run(t, qemu, "check", "-f", "vmdk", path)
+	disktest.Run(t, qemu, "compare", "-f", "vmdk", "-F", "raw", path, rawFile(t, want))
+	var info struct {
+		VirtualSize int64 `json:"virtual-size"`
+		Specific    struct {
+			Data struct {
+				CreateType string `json:"create-type"`
+			}
+		} `json:"format-specific"`
+	}
+	if err := json.Unmarshal([]byte(disktest.Run(t, qemu, "info", "-f", "vmdk", "--output=json", path)), &info); err != nil {
+		t.Fatal(err)
+	}
+	if rounded := (want.Size() + 511) / 512 * 512; info.VirtualSize != rounded || info.Specific.Data.CreateType != "streamOptimized" {
+		t.Errorf("qemu-img says %+v, want %d bytes", info, rounded)
+	}
+}
+
+// rawFile writes a disk as a raw file, padded to whole sectors as qemu-img
+// reads it.
+func rawFile(t testing.TB, d disk.Reader) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "raw")
+	f, err := disk.CreateFile(path, (d.Size()+511)/512*512)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := disk.Copy(t.Context(), d, nil, f); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestReadsQEMU reads what qemu-img writes, whose streamOptimized files have
+// the grain directory in front.
+func TestReadsQEMU(t *testing.T) {
+	qemu := disktest.Program(t, "qemu-img", "qemu-utils")
+	for _, subformat := range []string{"streamOptimized", "monolithicSparse", "monolithicSparse,zeroed_grain=on"} {
+		t.Run(subformat, func(t *testing.T) {
+			for _, s := range disktest.Samples() {
+				if s.Disk.Size()%512 != 0 || s.Disk.Size() == 0 || s.Disk.Size() > 1<<34 {
+					continue
+				}
+				path := filepath.Join(t.TempDir(), "vmdk")
+				disktest.Run(t, qemu, "convert", "-f", "raw", "-O", "vmdk", "-o", "subformat="+subformat, rawFile(t, s.Disk), path)
+				p, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := vmdk.Open(bytes.NewReader(p), int64(len(p)))
+				if err != nil {
+					t.Fatalf("%s: %v", s.Name, err)
+				}
+				disktest.TestReader(t, r, s.Disk)
+			}
+		})
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	qemu := disktest.Program(t, "qemu-img", "qemu-utils")
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	disktest.Run(t, qemu, "create", "-f", "vmdk", path("base"), "8M")
+	disktest.Run(t, qemu, "create", "-f", "vmdk", "-b", path("base"), "-F", "vmdk", path("delta"))
+	disktest.Run(t, qemu, "create", "-f", "vmdk", "-o", "subformat=monolithicFlat", path("other files"), "8M")
+	disktest.Run(t, qemu, "create", "-f", "vmdk", "-o", "subformat=twoGbMaxExtentSparse", path("x"), "3G")
+	if err := os.Rename(path("x-s001"), path("larger disk")); err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{"delta", "other files", "larger disk"} {
+		p, err := os.ReadFile(path(word))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = vmdk.Open(bytes.NewReader(p), int64(len(p)))
+		if err == nil || !strings.Contains(err.Error(), word) || fault.KindOf(err) != fault.Input || len(fault.HintsOf(err)) != 1 {
+			t.Errorf("%s: %v %q", word, err, fault.HintsOf(err))
+		}
+	}
+}
+
+// encode returns the file of a small disk.
+func encode(t testing.TB, content string, opts vmdk.Options) []byte {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "vmdk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	sink, err := vmdk.Create(f, 40<<20, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, off := range []int64{70_000, 39 << 20} {
+		if _, err := sink.WriteAt([]byte(strings.Repeat(content, 10_000)), off); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := sink.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p, err := os.ReadFile(f.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestLayout walks the file as an importer does, marker by marker: ascending
+// grains, a table for each region, directory, footer, end, and then nothing.
+func TestLayout(t *testing.T) {
+	p := encode(t, "imgbuild", vmdk.Options{})
+	word := binary.LittleEndian.Uint64
+	if v, flags := binary.LittleEndian.Uint32(p[4:]), binary.LittleEndian.Uint32(p[8:]); v != 3 || flags != 0x30001 {
+		t.Errorf("version %d, flags %#x", v, flags)
+	}
+	if rgd, gd := word(p[48:]), word(p[56:]); rgd != 0 || gd != 1<<64-1 {
+		t.Errorf("redundant directory %#x, directory %#x", rgd, gd)
+	}
+	var seen []string
+	last := int64(-1)
+	for off := int(word(p[64:])) * 512; off < len(p); {
+		value, size := int64(word(p[off:])), int(binary.LittleEndian.Uint32(p[off+8:]))
+		if size > 0 {
+			if value <= last {
+				t.Errorf("grain of sector %d after %d", value, last)
+			}
+			last = value
+			off += (12 + size + 511) / 512 * 512
+			seen = append(seen, "grain")
+			continue
+		}
+		kind := binary.LittleEndian.Uint32(p[off+12:])
+		seen = append(seen, []string{"end", "table", "directory", "footer"}[kind])
+		off += 512 + int(value)*512
+	}
+	const want = "grain grain table grain grain table directory footer end"
+	if got := strings.Join(seen, " "); got != want {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	if gd := int64(word(p[len(p)-1024+56:])); string(p[len(p)-1024:][:4]) != vmdk.Magic || gd*512 >= int64(len(p)) {
+		t.Errorf("the footer says that the directory is in sector %d", gd)
+	}
+}
+
+func TestDescriptor(t *testing.T) {
+	text := func(p []byte) string { return strings.TrimRight(string(p[512:21*512]), "\x00") }
+	got := text(encode(t, "imgbuild", vmdk.Options{Name: "hello-disk1.vmdk"}))
+	for _, want := range []string{
+		"# Disk DescriptorFile\nversion=1\nCID=", "\nparentCID=ffffffff\ncreateType=\"streamOptimized\"\n",
+		"\nRW 81920 SPARSE \"hello-disk1.vmdk\"\n", "\nddb.adapterType = \"lsilogic\"\n", "\nddb.toolsVersion = \"2147483647\"\n",
+		"\nddb.toolsInstallType = \"4\"\n", "\nddb.virtualHWVersion = \"4\"\n", "\nddb.geometry.cylinders = \"5\"\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the descriptor lacks %q:\n%s", want, got)
+		}
+	}
+	cid := regexp.MustCompile(`CID=([0-9a-f]{8})\n`).FindStringSubmatch(got)
+	if cid == nil || !strings.Contains(got, cid[1]+"\"\nddb.toolsInstallType") {
+		t.Errorf("the CID is not the end of the long content ID:\n%s", got)
+	}
+	if other := text(encode(t, "IMGBUILD", vmdk.Options{Name: "hello-disk1.vmdk"})); other == got {
+		t.Error("the content does not decide the content ID")
+	}
+	seeded := vmdk.Options{Seed: []byte("seed")}
+	if a, b := text(encode(t, "imgbuild", seeded)), text(encode(t, "IMGBUILD", seeded)); a != b {
+		t.Error("the seed does not decide the content ID")
+	}
+	if _, err := vmdk.Create(nil, 1<<20, vmdk.Options{Name: "a\"b"}); err == nil {
+		t.Error("a name with a quote passed")
+	}
+}
+
+func TestDamage(t *testing.T) {
+	good := encode(t, "imgbuild", vmdk.Options{})
+	for name, change := range map[string]func([]byte) []byte{
+		"empty":       func(p []byte) []byte { return nil },
+		"cut":         func(p []byte) []byte { return p[:len(p)-512] },
+		"line ends":   func(p []byte) []byte { p[75], p[len(p)-1024+75] = '\n', '\n'; return p },
+		"grain":       func(p []byte) []byte { p[128*512+20] ^= 0xff; return p },
+		"wrong place": func(p []byte) []byte { p[128*512]++; return p },
+	} {
+		p := change(bytes.Clone(good))
+		r, err := vmdk.Open(bytes.NewReader(p), int64(len(p)))
+		if err == nil {
+			_, err = r.ReadAt(make([]byte, 1<<20), 0)
+		}
+		if err == nil {
+			t.Errorf("%s: read", name)
+		}
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	p := encode(f, "imgbuild", vmdk.Options{})
+	f.Add(p[:1024], p[128*512:])
+	// The header and the rest are apart, so that mutations hit both.
+	f.Fuzz(func(t *testing.T, head, rest []byte) {
+		p := append(append(head, make([]byte, max(0, 128*512-len(head)))...), rest...)
+		r, err := vmdk.Open(bytes.NewReader(p), int64(len(p)))
+		if err != nil {
+			return
+		}
+		last := int64(0)
+		for e, err := range disk.DataExtents(r) {
+			if err != nil || last > 1<<32 {
+				return
+			}
+			if e.Off < last || e.End() > r.Size() {
+				t.Fatalf("run %v after %d in a disk of %d bytes", e, last, r.Size())
+			}
+			last = e.End()
+			r.ReadAt(make([]byte, min(e.Len, 1<<16)), e.Off)
+		}
+	})
+}
+
+func BenchmarkWrite(b *testing.B) {
+	for _, s := range disktest.Samples() {
+		if s.Name != "mixed" && s.Name != "noise" {
+			continue
+		}
+		b.Run(fmt.Sprint(s.Name), func(b *testing.B) {
+			b.SetBytes(s.Disk.Size())
+			for b.Loop() {
+				f, err := os.Create(filepath.Join(b.TempDir(), "vmdk"))
+				if err != nil {
+					b.Fatal(err)
+				}
+				sink, err := vmdk.Create(f, s.Disk.Size(), vmdk.Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := errors.Join(disk.Copy(b.Context(), s.Disk, nil, sink), sink.Close(), f.Close()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

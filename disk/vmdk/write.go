@@ -1,0 +1,217 @@
+package vmdk
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+
+	"github.com/klauspost/compress/zlib"
+
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/disk/internal/blocks"
+	"github.com/imgbuild/imgbuild/disk/internal/pipe"
+)
+
+// Options are the choices of a writer.
+type Options struct {
+	// Name is the file name in the descriptor: "disk.vmdk" when empty.
+	Name string
+	// Seed, when given, decides the content ID; otherwise the content does.
+	Seed []byte
+}
+
+// writer is a disk.Sink. The file grows strictly forward, but for the
+// descriptor near its beginning, which Close writes: it holds the content ID.
+// Kept in memory are the grain directory and one grain table.
+type writer struct {
+	*blocks.Assembler
+	w    io.WriterAt
+	opts Options
+	head header
+	pipe *pipe.Pipe
+
+	sector    int64 // where the file goes on
+	directory []uint32
+	table     []uint32 // of the region being written
+	at        int64    // its index in directory; -1 before the first
+	id        hash.Hash
+	buf       []byte
+	closed    bool
+}
+
+// Create returns a sink that writes a streamOptimized file for a disk of size
+// bytes into w, which must be empty. The size is rounded up to whole sectors,
+// as the format wants it. Close does not close w.
+func Create(w io.WriterAt, size int64, opts Options) (disk.Sink, error) {
+	if opts.Name == "" {
+		opts.Name = "disk.vmdk"
+	}
+	h := header{
+		version: 3, flags: flagNewLines | flagCompressed | flagMarkers,
+		capacity: uint64(size)/disk.SectorSize + min(uint64(size)%disk.SectorSize, 1), grain: grainSectors,
+		descriptor: descriptorHome, descrSize: descriptorLen, perTable: tableEntries,
+		directory: gdAtEnd, overhead: overhead, algorithm: algorithmZlib,
+	}
+	err := checkName(opts.Name)
+	if err == nil {
+		err = h.check()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("creating a VMDK: %w", err)
+	}
+	d := &writer{w: w, opts: opts, head: h, sector: overhead, at: -1, id: sha256.New(),
+		directory: make([]uint32, h.tables()), table: make([]uint32, tableEntries)}
+	if d.pipe, err = pipe.New(newPacker, d.grain); err != nil {
+		return nil, fmt.Errorf("creating a VMDK: %w", err)
+	}
+	padded := make([]byte, grainSize)
+	d.Assembler = blocks.New(size, grainSize, func(off int64, block []byte) error {
+		if len(block) < grainSize { // the last of the disk
+			copy(padded, block)
+			block = padded
+		}
+		return d.pipe.Submit(off, block)
+	})
+	return d, nil
+}
+
+func newPacker() (pipe.Packer, error) {
+	z, err := zlib.NewWriterLevel(io.Discard, zlib.DefaultCompression)
+	if err != nil {
+		return nil, err
+	}
+	return func(dst, block []byte) ([]byte, error) {
+		out := bytes.NewBuffer(dst)
+		z.Reset(out)
+		if _, err := z.Write(block); err != nil {
+			return dst, err
+		}
+		err := z.Close()
+		return out.Bytes(), err
+	}, nil
+}
+
+// append writes p at the end, padded to whole sectors, and returns the sector
+// where it begins. Offsets in the file have 32 bits, in sectors.
+func (d *writer) append(p []byte) (uint32, error) {
+	at := d.sector
+	pad := -len(p) & (disk.SectorSize - 1)
+	p = append(p, make([]byte, pad)...)
+	d.sector += int64(len(p)) / disk.SectorSize
+	if d.sector > 1<<32-1 {
+		return 0, fmt.Errorf("the file has more than 2 TiB, which the format cannot address")
+	}
+	_, err := d.w.WriteAt(p, at*disk.SectorSize)
+	return uint32(at), err
+}
+
+// grain writes a grain behind its marker.
+func (d *writer) grain(off int64, block, packed []byte) error {
+	if i := off / (tableEntries * grainSize); i != d.at {
+		if err := d.flushTable(); err != nil {
+			return err
+		}
+		d.at = i
+	}
+	d.buf = binary.LittleEndian.AppendUint64(d.buf[:0], uint64(off/disk.SectorSize))
+	d.buf = binary.LittleEndian.AppendUint32(d.buf, uint32(len(packed)))
+	// The content ID covers what the disk holds, not how it was compressed.
+	var record [12]byte
+	binary.LittleEndian.PutUint64(record[:], uint64(off))
+	binary.LittleEndian.PutUint32(record[8:], crc32.Checksum(block, crc32.MakeTable(crc32.Castagnoli)))
+	d.id.Write(record[:])
+	d.buf = append(d.buf, packed...)
+	at, err := d.append(d.buf)
+	d.table[off/grainSize%tableEntries] = at
+	return err
+}
+
+// flushTable writes the grain table of a region that is complete.
+func (d *writer) flushTable() error {
+	if d.at < 0 {
+		return nil
+	}
+	at, err := d.metadata(markerTable, encodeWords(d.table))
+	d.directory[d.at] = at
+	clear(d.table)
+	return err
+}
+
+// metadata writes a marker and what it announces; it returns the sector of
+// the latter.
+func (d *writer) metadata(kind uint32, p []byte) (uint32, error) {
+	marker := make([]byte, disk.SectorSize)
+	binary.LittleEndian.PutUint64(marker, uint64(len(p)+disk.SectorSize-1)/disk.SectorSize)
+	binary.LittleEndian.PutUint32(marker[12:], kind)
+	at, err := d.append(append(marker, p...))
+	return at + 1, err
+}
+
+func encodeWords(words []uint32) []byte {
+	p := make([]byte, 0, len(words)*4)
+	for _, w := range words {
+		p = binary.LittleEndian.AppendUint32(p, w)
+	}
+	return p
+}
+
+// Close writes the last table, the directory, the footer and the end marker,
+// then header and descriptor.
+func (d *writer) Close() error {
+	err := d.Assembler.Close()
+	if d.closed {
+		return err
+	}
+	d.closed = true
+	if e := d.pipe.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	return d.finish()
+}
+
+func (d *writer) finish() error {
+	if err := d.flushTable(); err != nil {
+		return err
+	}
+	at, err := d.metadata(markerDirectory, encodeWords(d.directory))
+	if err != nil {
+		return err
+	}
+	footer := d.head
+	footer.directory = uint64(at)
+	if _, err := d.metadata(markerFooter, footer.encode()); err != nil {
+		return err
+	}
+	if _, err := d.metadata(markerEnd, nil); err != nil {
+		return err
+	}
+	text, err := descriptor(d.opts.Name, int64(d.head.capacity), d.contentID())
+	if err != nil {
+		return err
+	}
+	head := make([]byte, overhead*disk.SectorSize)
+	copy(head, d.head.encode())
+	copy(head[descriptorHome*disk.SectorSize:], text)
+	_, err = d.w.WriteAt(head, 0)
+	return err
+}
+
+// contentID returns the long content ID. Its last four bytes are the CID, of
+// which the two largest values mean "none".
+func (d *writer) contentID() [16]byte {
+	h := d.id
+	if d.opts.Seed != nil {
+		h = sha256.New()
+		h.Write(d.opts.Seed)
+	}
+	id := [16]byte(h.Sum(nil))
+	id[12] &= 0x7f
+	return id
+}
