@@ -1,8 +1,6 @@
 package store_test
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,14 +12,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-hclog"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/builder/store"
@@ -92,136 +88,6 @@ func files(t *testing.T, s *store.Store, sub ...string) []string {
 	return found
 }
 
-// contract checks what every builder.Store promises.
-func contract(t *testing.T, s builder.Store) {
-	ctx := t.Context()
-	t.Run("round trip", func(t *testing.T) {
-		for _, text := range []string{"", "x", strings.Repeat("round trip ", 100_000)} {
-			desc := put(t, s, "text/plain", []byte(text))
-			want := ocispec.Descriptor{MediaType: "text/plain", Digest: digest.FromString(text), Size: int64(len(text))}
-			if diff := cmp.Diff(want, desc); diff != "" {
-				t.Errorf("descriptor (-want +got):\n%s", diff)
-			}
-			b, err := s.Open(ctx, desc)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer b.Close()
-			got, err := io.ReadAll(io.NewSectionReader(b, 0, b.Size()))
-			if err != nil || string(got) != text {
-				t.Errorf("read %d bytes of %d: %v", len(got), len(text), err)
-			}
-		}
-	})
-	t.Run("twice", func(t *testing.T) {
-		a, b := put(t, s, "text/plain", []byte("twice")), put(t, s, "text/html", []byte("twice"))
-		if a.Digest != b.Digest || b.MediaType != "text/html" {
-			t.Errorf("%v and %v", a, b)
-		}
-	})
-	t.Run("dropped", func(t *testing.T) {
-		w, err := s.Create(ctx, "text/plain")
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.WriteString(w, "never committed")
-		if err := w.Close(); err != nil {
-			t.Error(err)
-		}
-		if _, err := w.Commit(ctx); err == nil {
-			t.Error("committed after close")
-		}
-		_, err = s.Open(ctx, ocispec.Descriptor{Digest: digest.FromString("never committed"), Size: 15})
-		if !errdefs.IsNotFound(err) {
-			t.Errorf("error %v", err)
-		}
-	})
-	t.Run("hostile descriptors", func(t *testing.T) {
-		desc := put(t, s, "text/plain", []byte("here"))
-		wrongSize := desc
-		wrongSize.Size++
-		for _, bad := range []ocispec.Descriptor{wrongSize, {}, {Digest: "sha256:../../../etc/passwd"}, {Digest: "sha256"}} {
-			if b, err := s.Open(ctx, bad); err == nil {
-				b.Close()
-				t.Errorf("opened %+v", bad)
-			}
-		}
-	})
-	t.Run("at once", func(t *testing.T) {
-		var wg sync.WaitGroup
-		for range 16 {
-			wg.Go(func() {
-				w, err := s.Create(ctx, "text/plain")
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				defer w.Close()
-				for range 100 {
-					io.WriteString(w, "the same thing ")
-				}
-				if _, err := w.Commit(ctx); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-	})
-	t.Run("tree", func(t *testing.T) {
-		lower := put(t, s, ocispec.MediaTypeImageLayer, tarOf(t, "d/", "", "d/a", "lower", "d/b", "lower"))
-		upper := put(t, s, ocispec.MediaTypeImageLayer, tarOf(t, "d/a", "upper", "d/.wh.b", ""))
-		var dirs [4]string
-		var wg sync.WaitGroup
-		for i := range dirs {
-			wg.Go(func() {
-				var err error
-				if dirs[i], err = s.Tree(ctx, lower, upper); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-		if dirs[0] != dirs[1] || dirs[0] != dirs[3] {
-			t.Errorf("several trees: %v", dirs)
-		}
-		if got, err := os.ReadFile(filepath.Join(dirs[0], "d/a")); err != nil || string(got) != "upper" {
-			t.Errorf("d/a: %q %v", got, err)
-		}
-		if _, err := os.Stat(filepath.Join(dirs[0], "d/b")); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("d/b: %v", err)
-		}
-		if _, err := s.Tree(ctx, put(t, s, "text/plain", []byte("no tar"))); err == nil {
-			t.Error("unpacked text")
-		}
-	})
-}
-
-// tarOf makes a tar of names and contents; names that end in a slash are
-// folders.
-func tarOf(t *testing.T, pairs ...string) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	tw := tar.NewWriter(&buf)
-	for i := 0; i < len(pairs); i += 2 {
-		hdr := &tar.Header{Name: pairs[i], Mode: 0o644, Size: int64(len(pairs[i+1])), ModTime: time.Unix(1e9, 0)}
-		if strings.HasSuffix(hdr.Name, "/") {
-			hdr.Typeflag, hdr.Mode = tar.TypeDir, 0o755
-		}
-		if err := tw.WriteHeader(hdr); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(tw, pairs[i+1]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := tw.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
-}
-
-func TestContract(t *testing.T) { contract(t, open(t, t.TempDir())) }
-
 func TestClose(t *testing.T) {
 	s := open(t, t.TempDir())
 	w, err := s.Create(t.Context(), "text/plain")
@@ -239,93 +105,6 @@ func TestClose(t *testing.T) {
 		if left := files(t, s, sub); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
-	}
-}
-
-// TestSparse writes a disk with holes and reads where they are.
-func TestSparse(t *testing.T) {
-	const size = 48 << 20
-	path := filepath.Join(t.TempDir(), "disk")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for _, off := range []int64{1 << 20, 40<<20 + 12345} {
-		if _, err := f.WriteAt(bytes.Repeat([]byte("data"), 5000), off); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := f.Truncate(size); err != nil {
-		t.Fatal(err)
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := open(t, t.TempDir())
-	byFile, err := s.PutFile(t.Context(), path, "application/octet-stream")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if byFile.Digest != digest.FromBytes(want) {
-		t.Error("the stored disk differs")
-	}
-	checkSparse(t, s, byFile)
-
-	byBytes := put(t, open(t, t.TempDir()), "application/octet-stream", want)
-	if diff := cmp.Diff(byFile, byBytes); diff != "" {
-		t.Errorf("by file and by bytes differ:\n%s", diff)
-	}
-	// Small and odd writes, of which each may end in the middle of a run.
-	odd := open(t, t.TempDir())
-	w, err := odd.Create(t.Context(), "application/octet-stream")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	for p := want; len(p) > 0; {
-		n := min(len(p), 70001)
-		if _, err := w.Write(p[:n]); err != nil {
-			t.Fatal(err)
-		}
-		p = p[n:]
-	}
-	desc, err := w.Commit(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(get(t, odd, desc), want) {
-		t.Error("the disk written in odd pieces differs")
-	}
-	checkSparse(t, odd, desc)
-}
-
-func checkSparse(t *testing.T, s *store.Store, desc ocispec.Descriptor) {
-	t.Helper()
-	blob, err := s.Open(t.Context(), desc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer blob.Close()
-	r := blob.(disk.Reader)
-	var data, runs int64
-	for off := int64(0); ; runs++ {
-		e, err := r.NextData(off)
-		if err == io.EOF {
-			break
-		}
-		if err != nil || e.Off < off || e.Len <= 0 {
-			t.Fatalf("data at %d: %+v %v", off, e, err)
-		}
-		data += e.Len
-		off = e.End()
-	}
-	if runs == 1 && data == r.Size() {
-		t.Skip("the file system does not tell holes")
-	}
-	if runs != 2 || data > 1<<20 {
-		t.Errorf("%d runs of data with %d bytes", runs, data)
 	}
 }
 
@@ -477,67 +256,6 @@ func TestLock(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-// TestFull fills a small file system: the error tells so, and nothing is
-// recorded.
-func TestFull(t *testing.T) {
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("mounting a small tmpfs needs root: %v", err)
-	}
-	// Detached, because something that looks through /tmp may just be there.
-	defer unix.Unmount(dir, unix.MNT_DETACH)
-	s, err := store.Open(dir, hclog.NewNullLogger())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	check := func(what string, err error) {
-		t.Helper()
-		if fault.KindOf(err) != fault.Environment || !errors.Is(err, unix.ENOSPC) || len(fault.HintsOf(err)) == 0 {
-			t.Errorf("%s: error %v, kind %v, hints %q", what, err, fault.KindOf(err), fault.HintsOf(err))
-		}
-	}
-	noise := make([]byte, 3<<20)
-	for i := range noise {
-		noise[i] = byte(i*i>>8) | 1
-	}
-	w, err := s.Create(t.Context(), "application/octet-stream")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = w.Write(noise)
-	check("writing", err)
-	if err := w.Close(); err != nil {
-		t.Error(err)
-	}
-	if left := files(t, s, "content"); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
-	}
-	layer := put(t, s, ocispec.MediaTypeImageLayer, gz(t, tarOf(t, "big", string(noise))))
-	_, err = s.Tree(t.Context(), layer)
-	check("unpacking", err)
-	if left := files(t, s, "trees"); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
-	}
-	out := builder.Outputs{"layer": layer}
-	filler, err := os.Create(filepath.Join(dir, "filler"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer filler.Close()
-	for err == nil {
-		_, err = filler.Write(noise[:4096])
-	}
-	key := digest.FromString("key")
-	check("recording", s.Record(t.Context(), key, out, store.Meta{Title: strings.Repeat("long ", 2000)}))
-	if _, ok, err := s.Lookup(t.Context(), key); ok || err != nil {
-		t.Errorf("recorded: %v %v", ok, err)
-	}
-	if err := os.Remove(filler.Name()); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestDefaultDir(t *testing.T) {
