@@ -130,6 +130,22 @@ func TestBootStatic(t *testing.T) {
 	}
 }
 
+// TestBootDeafConsole has a first console that nobody listens to.
+func TestBootDeafConsole(t *testing.T) {
+	g := serving()
+	g.App.Command = []string{"/app", "exit", "0"}
+	g.Network.Mode = "none"
+	deaf := filepath.Join(t.TempDir(), "deaf")
+	m := start(t, erofs(t, tree(t, g)), options{
+		cmdline: strings.Replace(rootCmdline, "console=ttyS0", "console=hvc0 console=ttyS0", 1),
+		args: []string{"-device", "virtio-serial-pci", "-chardev", "socket,id=c1,server=on,wait=off,path=" + deaf,
+			"-device", "virtconsole,chardev=c1"},
+	})
+	m.expect("imgbuild: exited status 0")
+	m.expect("imgbuild: poweroff")
+	m.ended()
+}
+
 func awaitFile(t *testing.T, path, text string) {
 	t.Helper()
 	for end := time.Now().Add(bootPatience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,8 +19,8 @@ type console struct {
 	fds []int
 }
 
-// consolePatience is how long a console that does not take bytes may hold up
-// init, in all and for good: it is dropped then.
+// consolePatience is how long a console that takes no bytes may hold up init.
+// Then it is given up for good.
 const consolePatience = time.Second
 
 // use writes to the given devices from now on, as many of them as there are.
@@ -48,7 +49,8 @@ func (c *console) use(devices ...string) {
 func (c *console) line(word, format string, args ...any) {
 	text := config.Prefix + word
 	if format != "" {
-		text += " " + fmt.Sprintf(format, args...)
+		// Every line has the prefix: joined errors must not make two.
+		text += " " + strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; ")
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

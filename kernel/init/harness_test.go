@@ -111,6 +111,7 @@ func serving() config.Guest {
 // tree makes the guest's root as a folder.
 func tree(t *testing.T, g config.Guest) string {
 	t.Helper()
+	testKernel(t) // skips before anything is built
 	dir := t.TempDir()
 	for _, sub := range []string{"proc", "sys", "dev", "tmp", "run", "data", "sbin", "etc/imgbuild"} {
 		must(t, os.MkdirAll(filepath.Join(dir, sub), 0o755))

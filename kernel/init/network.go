@@ -22,6 +22,9 @@ const (
 	// linkPatience is how long init waits for an Ethernet device to appear,
 	// and then for its carrier.
 	linkPatience = 3 * time.Second
+
+	// leaseAgain is the pause before a new lease after one was lost.
+	leaseAgain = time.Second
 )
 
 // link is the Ethernet device that the appliance uses.
@@ -84,48 +87,60 @@ func (n *network) static(l link) error {
 			return fmt.Errorf("reading the gateway: %w", err)
 		}
 	}
-	var dns []netip.Addr
-	for _, s := range n.config.DNS {
-		a, err := netip.ParseAddr(s)
-		if err != nil {
-			return fmt.Errorf("reading the name servers: %w", err)
-		}
-		dns = append(dns, a)
-	}
-	return n.apply(l, dhcp.Lease{Address: p, Router: gateway, DNS: dns})
+	return n.apply(l, dhcp.Lease{Address: p, Router: gateway})
 }
 
-// dhcp leases an address again and again, whatever goes wrong in between.
+func parseServers(list []string) ([]netip.Addr, error) {
+	var servers []netip.Addr
+	for _, s := range list {
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			return nil, fmt.Errorf("reading the name servers: %w", err)
+		}
+		servers = append(servers, a)
+	}
+	return servers, nil
+}
+
+// dhcp leases an address again and again, whatever goes wrong in between: the
+// guest may be of use without one.
 func (n *network) dhcp(ctx context.Context, l link, ready func()) error {
 	_, _ = waitFor(linkPatience, func() (string, error) { return carrier("/sys/class/net", l.name) })
-	id := dhcp.Identity{Hardware: l.hardware, Hostname: n.hostname}
 	for {
-		conn, err := dhcp.OpenPacket(l.index, l.hardware, netip.Addr{})
-		if err != nil {
-			return fmt.Errorf("leasing an address: %w", err)
+		err := n.leaseOnce(ctx, l, ready)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		lease, err := dhcp.Acquire(ctx, conn, id)
-		if err := errors.Join(err, conn.Close()); err != nil {
-			return fmt.Errorf("leasing an address: %w", err)
-		}
-		if err := n.apply(l, lease); err != nil {
-			return err
-		}
-		ready()
-		err = dhcp.Keep(ctx, l.index, id, lease, func(next dhcp.Lease) {
-			if next.Same(lease) {
-				return
-			}
-			if err := n.replace(l, lease, next); err != nil {
-				n.console.line(config.LineWarning, "renewing the lease: %v", err)
-			}
-			lease = next
-		})
-		n.console.line(config.LineWarning, "%s has lost %v: %v", l.name, lease.Address, err)
-		if err := netlink.DeleteAddress(l.index, lease.Address); err != nil {
-			return err
-		}
+		n.console.line(config.LineWarning, "leasing an address: %v", err)
+		time.Sleep(leaseAgain)
 	}
+}
+
+// leaseOnce leases an address and keeps it until it is lost.
+func (n *network) leaseOnce(ctx context.Context, l link, ready func()) error {
+	id := dhcp.Identity{Hardware: l.hardware, Hostname: n.hostname}
+	conn, err := dhcp.OpenPacket(l.index, l.hardware, netip.Addr{})
+	if err != nil {
+		return err
+	}
+	lease, err := dhcp.Acquire(ctx, conn, id)
+	if err := errors.Join(err, conn.Close()); err != nil {
+		return err
+	}
+	if err := n.apply(l, lease); err != nil {
+		return err
+	}
+	ready()
+	err = dhcp.Keep(ctx, l.index, id, lease, func(next dhcp.Lease) {
+		if next.Same(lease) {
+			return
+		}
+		if err := n.replace(l, lease, next); err != nil {
+			n.console.line(config.LineWarning, "renewing the lease: %v", err)
+		}
+		lease = next
+	})
+	return errors.Join(err, netlink.DeleteAddress(l.index, lease.Address))
 }
 
 // replace applies a lease whose terms have changed.
@@ -154,12 +169,10 @@ func (n *network) apply(l link, lease dhcp.Lease) error {
 		}
 	}
 	dns := lease.DNS
-	if n.config.Mode == "dhcp" && len(n.config.DNS) > 0 {
-		dns = nil
-		for _, s := range n.config.DNS {
-			if a, err := netip.ParseAddr(s); err == nil {
-				dns = append(dns, a)
-			}
+	if len(n.config.DNS) > 0 { // the recipe knows better than the server
+		var err error
+		if dns, err = parseServers(n.config.DNS); err != nil {
+			return err
 		}
 	}
 	if err := writeResolver([]byte(resolver(lease.Domain, dns))); err != nil {

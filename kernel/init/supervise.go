@@ -138,10 +138,14 @@ func (s *supervisor) terminate() {
 	}
 	_ = unix.Kill(s.pid, unix.SIGTERM) // when it is gone, it is there to reap
 	force := time.After(time.Duration(s.guest.StopTimeout) * time.Second)
+	var giveUp <-chan time.Time // on an app that hangs in the kernel
 	for s.pid != 0 {
 		select {
 		case <-force:
 			_ = unix.Kill(s.pid, unix.SIGKILL)
+			giveUp = time.After(tidyPatience)
+		case <-giveUp:
+			return
 		case sig := <-s.signals:
 			if sig == unix.SIGCHLD {
 				s.reap()

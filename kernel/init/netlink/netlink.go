@@ -88,7 +88,7 @@ func address(index int, p netip.Prefix) []byte {
 	b = attribute(b, unix.IFA_ADDRESS, p.Addr().AsSlice())
 	if p.Addr().Is4() && p.Bits() < 31 {
 		last := p.Addr().As4()
-		v := binary.BigEndian.Uint32(last[:]) | 1<<(32-p.Bits()) - 1
+		v := binary.BigEndian.Uint32(last[:]) | (1<<(32-p.Bits()) - 1)
 		b = attribute(b, unix.IFA_BROADCAST, binary.BigEndian.AppendUint32(nil, v))
 	}
 	return b
