@@ -35,6 +35,7 @@ type Process struct {
 	first  atomic.Pointer[first] // nil when there is no namespace, or not yet
 	tail   tail                  // the last of the standard error
 	status chan int              // the exit status that bwrap reports, if it does
+	killed atomic.Bool
 	done   chan struct{}
 	err    error // set before done is closed
 }
@@ -143,7 +144,7 @@ func (p *Process) follow(report *os.File) error {
 // outcome says in one error how the program ended.
 func (p *Process) outcome(ctx context.Context, err error) error {
 	code, reported := <-p.status
-	if err == nil {
+	if err == nil && !p.killed.Load() {
 		return nil
 	}
 	if cause := context.Cause(ctx); cause != nil {
@@ -156,6 +157,8 @@ func (p *Process) outcome(ctx context.Context, err error) error {
 	switch {
 	case reported:
 		return &ExitError{code}
+	case p.killed.Load():
+		return &ExitError{128 + int(unix.SIGKILL)}
 	case !errors.As(err, &exit):
 		return fmt.Errorf("running in a sandbox: %w", err)
 	}
@@ -199,21 +202,39 @@ func (p *Process) Kill() { p.kill() }
 // kill ends the first process of the namespace, and with it the kernel ends
 // all others (pid_namespaces(7)); bwrap then collects it and ends by itself.
 func (p *Process) kill() error {
-	if f := p.first.Load(); f != nil {
-		return unix.PidfdSendSignal(int(f.fd.Fd()), unix.SIGKILL, nil, 0)
+	p.killed.Store(true)
+	f := p.first.Load()
+	if f == nil {
+		return p.killTraced()
 	}
-	// proot traces every process, also those that left their parents, and
-	// ends by itself when none is left.
-	for range 10 {
-		traced := processes("TracerPid:", p.cmd.Process.Pid)
+	conn, err := f.fd.SyscallConn()
+	if err != nil {
+		return nil // it has ended
+	}
+	conn.Control(func(fd uintptr) { unix.PidfdSendSignal(int(fd), unix.SIGKILL, nil, 0) })
+	return nil
+}
+
+// killTraced ends what proot traces, which is every process, also those that
+// left their parents, and then proot itself. What is killed stays traced until
+// proot has seen it.
+func (p *Process) killTraced() error {
+	proot := p.cmd.Process.Pid
+	for range 1000 {
+		traced := processes("TracerPid:", proot)
 		if len(traced) == 0 {
 			break
 		}
 		for _, pid := range traced {
 			unix.Kill(pid, unix.SIGKILL)
 		}
+		time.Sleep(5 * time.Millisecond)
 	}
-	return p.cmd.Process.Kill()
+	err := unix.Kill(-proot, unix.SIGKILL)
+	if err == unix.ESRCH {
+		return os.ErrProcessDone
+	}
+	return err
 }
 
 var errNoChild = errors.New("it has not started yet")

@@ -46,10 +46,9 @@ func (r proot) Start(ctx context.Context, c Command) (*Process, error) {
 	}
 	helper := append([]string{helperArg, "restrict", fmt.Sprint(len(writable))}, writable...)
 	p, err := start(ctx, c, launch{
-		path: r.self,
-		args: append(append(helper, r.path), args...),
-		// proot's own settings; PROOT_NO_SECCOMP would not matter to our filter.
-		env:     append([]string{"PROOT_TMP_DIR=" + scratch}, c.Env...),
+		path:    r.self,
+		args:    append(append(helper, r.path), args...),
+		env:     c.Env,
 		cleanup: cleanup,
 	})
 	if err != nil {
@@ -61,8 +60,9 @@ func (r proot) Start(ctx context.Context, c Command) (*Process, error) {
 // args returns proot's arguments and the folders that may be written to. What
 // bubblewrap keeps in memory stands in the scratch folder here.
 func (r proot) args(c Command, scratch string) (args, writable []string, err error) {
-	args = []string{"-r", c.Root, "-i", fmt.Sprintf("%d:%d", c.UID, c.GID), "-w", c.dir(), "-b", "/proc"}
-	writable = []string{scratch, "/dev/null", "/dev/zero", "/dev/full"}
+	args = []string{"-v", "-1", "-r", c.Root, "-i", fmt.Sprintf("%d:%d", c.UID, c.GID), "-w", c.dir(), "-b", "/proc"}
+	// proot unpacks its loader in /tmp, which the program does not see.
+	writable = []string{scratch, "/tmp", "/dev/null", "/dev/zero", "/dev/full"}
 	for _, dev := range devices {
 		args = append(args, "-b", dev)
 	}

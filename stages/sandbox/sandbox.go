@@ -11,8 +11,8 @@
 //     container. It is slower and weaker: the program sees the machine's
 //     processes, and its ports are those of the machine's loopback. A seccomp
 //     filter lets it listen but not connect or send anywhere, not even to
-//     itself. Landlock, where the kernel has it, keeps it from writing outside
-//     its folders.
+//     itself. Landlock, where the kernel has it, keeps it from changing a root
+//     that is not below /tmp. All processes end with the last, or when killed.
 //
 // A program that uses the package calls [HelperMain] before anything else in
 // main, because entering a namespace takes a process of its own.

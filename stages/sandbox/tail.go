@@ -23,16 +23,17 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// after returns the rest of the last line if it begins with one of the
-// prefixes.
+// after returns the rest of the last line that begins with one of the
+// prefixes, among the last few.
 func (t *tail) after(prefixes ...string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	text := strings.TrimSpace(string(t.data))
-	line := text[strings.LastIndexByte(text, '\n')+1:]
-	for _, prefix := range prefixes {
-		if rest, ok := strings.CutPrefix(line, prefix); ok {
-			return rest
+	lines := strings.Split(strings.TrimSpace(string(t.data)), "\n")
+	for i := len(lines) - 1; i >= max(0, len(lines)-3); i-- {
+		for _, prefix := range prefixes {
+			if rest, ok := strings.CutPrefix(lines[i], prefix); ok {
+				return rest
+			}
 		}
 	}
 	return ""
