@@ -186,6 +186,9 @@ func TestKilled(t *testing.T) {
 		}
 		results = append(results, out.String())
 		checkWhole(t, d)
+		if hidden, _ := filepath.Glob(filepath.Join(d, "content", ".*")); len(hidden) > 0 {
+			t.Errorf("left in the content store: %v", hidden)
+		}
 		for _, sub := range []string{"sessions", "locks", "content/ingest"} {
 			if left, _ := os.ReadDir(filepath.Join(d, sub)); len(left) > 0 {
 				t.Errorf("left in %s: %v", sub, left)

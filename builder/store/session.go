@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/containerd/containerd/v2/plugins/content/local"
 	"golang.org/x/sys/unix"
 )
 
@@ -30,7 +31,8 @@ func (s *session) next() string { return fmt.Sprintf("%s-%d", s.id, s.count.Add(
 // time is when the session began.
 const lockName = "lock"
 
-// begin sweeps the leftovers of killed processes and starts a session.
+// begin sweeps the leftovers of killed processes, opens the content store and
+// starts a session.
 func (s *Store) begin() (*session, error) {
 	release, err := s.guard(unix.LOCK_EX)
 	if err != nil {
@@ -38,6 +40,9 @@ func (s *Store) begin() (*session, error) {
 	}
 	defer release()
 	if err := s.sweep(); err != nil {
+		return nil, err
+	}
+	if s.content, err = local.NewStore(s.path("content")); err != nil {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp(s.path("sessions"), "")
@@ -87,6 +92,17 @@ func (s *Store) sweep() error {
 		err = removeAll(dir)
 		lock.Close()
 		if err != nil {
+			return err
+		}
+	}
+	// The local content store tries out what the file system can do in such
+	// folders, in begin, where the guard is held too.
+	checks, err := filepath.Glob(s.path("content", ".fsverity-check-*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range checks {
+		if err := os.RemoveAll(dir); err != nil {
 			return err
 		}
 	}

@@ -36,7 +36,6 @@ import (
 	"path/filepath"
 
 	"github.com/containerd/containerd/v2/core/content"
-	"github.com/containerd/containerd/v2/plugins/content/local"
 	"github.com/hashicorp/go-hclog"
 )
 
@@ -84,9 +83,6 @@ func Open(dir string, log hclog.Logger) (*Store, error) {
 	}
 	if err := s.tag(); err != nil {
 		return nil, s.Diagnose(fmt.Errorf("opening the store: %w", err))
-	}
-	if s.content, err = local.NewStore(s.path("content")); err != nil {
-		return nil, s.Diagnose(fmt.Errorf("opening the content store: %w", err))
 	}
 	if s.session, err = s.begin(); err != nil {
 		return nil, s.Diagnose(fmt.Errorf("opening the store: %w", err))
