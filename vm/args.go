@@ -87,8 +87,8 @@ func drive(o Options) []string {
 	}
 	args := []string{"-drive", fmt.Sprintf("if=none,id=disk,format=%s,snapshot=%s,file=%s", o.Format, snapshot, escape(o.Disk))}
 	device := "drive=disk"
-	if o.Machine != MicroVM {
-		device += ",bootindex=0"
+	if o.Boot == BIOS || o.Boot == UEFI {
+		device += ",bootindex=0" // of a kernel that QEMU loads, that is its own
 	}
 	switch o.Bus {
 	case NVMe:

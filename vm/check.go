@@ -85,7 +85,7 @@ func (r *Running) probeOf(ready *regexp.Regexp, c recipes.Check) (name string, w
 	switch {
 	case c.HTTP != nil:
 		h := *c.HTTP
-		return fmt.Sprintf("http %d%s", h.Port, path(h)), h.Within, r.afterReady(ready, r.httpProbe(h))
+		return fmt.Sprintf("http %d%s", h.Port, pathOf(h)), h.Within, r.afterReady(ready, r.httpProbe(h))
 	case c.TCP != nil:
 		return fmt.Sprintf("tcp %d", c.TCP.Port), c.TCP.Within, r.afterReady(ready, r.tcpProbe(*c.TCP))
 	case c.Console != nil:

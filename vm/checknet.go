@@ -55,8 +55,8 @@ func (r *Running) retry(ctx context.Context, port int, try func(ctx context.Cont
 	}
 }
 
-// path returns the path of a check, "/" by default.
-func path(c recipes.HTTPCheck) string {
+// pathOf returns the path of a check, "/" by default.
+func pathOf(c recipes.HTTPCheck) string {
 	if c.Path == "" {
 		return "/"
 	}
@@ -74,7 +74,7 @@ func (r *Running) httpProbe(c recipes.HTTPCheck) probeFunc {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	try := func(ctx context.Context, addr string) (string, error) {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path(c), nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+pathOf(c), nil)
 		if err != nil {
 			return "", fmt.Errorf("making the request: %w", err)
 		}
