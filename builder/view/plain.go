@@ -21,8 +21,8 @@ type PlainView struct {
 // NewPlain returns a view for logs and pipes.
 func NewPlain(w io.Writer, opts Options) *PlainView { return &PlainView{w: w, opts: opts} }
 
-// Show follows View.
-func (v *PlainView) Show(ev builder.Event) {
+// Event follows View.
+func (v *PlainView) Event(ev builder.Event) {
 	if v.begin.IsZero() {
 		v.begin = ev.Time
 	}
@@ -50,8 +50,8 @@ func NewJSON(w io.Writer) *JSONView {
 	return &JSONView{e: e}
 }
 
-// Show follows View.
-func (v *JSONView) Show(ev builder.Event) {
+// Event follows View.
+func (v *JSONView) Event(ev builder.Event) {
 	if v.err == nil {
 		v.err = v.e.Encode(ev)
 	}

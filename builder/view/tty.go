@@ -61,8 +61,8 @@ func NewTTY(w io.Writer, width func() int, opts Options) *TTYView {
 	return &TTYView{w: w, width: width, opts: opts}
 }
 
-// Show follows View.
-func (v *TTYView) Show(ev builder.Event) {
+// Event follows View.
+func (v *TTYView) Event(ev builder.Event) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.begin.IsZero() {

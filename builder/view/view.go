@@ -5,6 +5,7 @@ package view
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -16,8 +17,8 @@ import (
 
 // View shows events.
 type View interface {
-	// Show shows an event. As a method value it is a builder.Listener.
-	Show(builder.Event)
+	// Event shows an event. As a method value it is a builder.Listener.
+	Event(builder.Event)
 	// Close ends the view and returns the first error of writing, if any.
 	Close() error
 }
@@ -41,34 +42,40 @@ const (
 	JSON  Mode = "json"
 )
 
-// New returns the view of a mode on a file, usually the standard error.
-// Colours are left out when the environment variable NO_COLOR is set
+// New returns the view of a mode on w, usually the standard error. It allows
+// colours, unless the environment variable NO_COLOR is set
 // (https://no-color.org) or the terminal is a dumb one.
-func New(mode Mode, f *os.File, explain bool) (View, error) {
+func New(mode Mode, w io.Writer, opts Options) (View, error) {
 	dumb := os.Getenv("TERM") == "dumb"
-	opts := Options{Explain: explain, Color: os.Getenv("NO_COLOR") == "" && !dumb}
+	opts.Color = os.Getenv("NO_COLOR") == "" && !dumb
+	f, _ := w.(*os.File)
 	if mode == Auto || mode == "" {
 		mode = Plain
-		if term.IsTerminal(int(f.Fd())) && !dumb {
+		if f != nil && term.IsTerminal(int(f.Fd())) && !dumb {
 			mode = TTY
 		}
 	}
 	switch mode {
 	case Plain:
-		return NewPlain(f, opts), nil
+		return NewPlain(w, opts), nil
 	case JSON:
-		return NewJSON(f), nil
+		return NewJSON(w), nil
 	case TTY:
-		width := func() int {
-			columns, _, err := term.GetSize(int(f.Fd()))
-			if err != nil {
-				return 0
-			}
-			return columns
-		}
-		return newTicking(NewTTY(f, width, opts)), nil
+		return newTicking(NewTTY(w, func() int { return columns(f) }, opts)), nil
 	}
 	return nil, fault.New(fault.Usage, fmt.Errorf("progress mode %q is not one of auto, tty, plain, json", mode))
+}
+
+// columns is the width of a terminal, 0 when it is not known.
+func columns(f *os.File) int {
+	if f == nil {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 // ticking redraws a terminal view every second, so that a stage that tells

@@ -49,9 +49,9 @@ func TestPlain(t *testing.T) {
 	var buf bytes.Buffer
 	v := view.NewPlain(&buf, view.Options{Explain: true})
 	for _, ev := range story() {
-		v.Show(ev)
+		v.Event(ev)
 	}
-	v.Show(at(125_200, builder.Event{Kind: builder.Result, Message: "out/hello.raw"}))
+	v.Event(at(125_200, builder.Event{Kind: builder.Result, Message: "out/hello.raw"}))
 	want := `   0.0s  kernel: cached (nothing changed)
    0.1s  tree: started: unpack (inputs changed: jar)
    2.2s  tree: warning: odd [2Jname
@@ -74,7 +74,7 @@ func TestJSON(t *testing.T) {
 	var buf bytes.Buffer
 	v := view.NewJSON(&buf)
 	for _, ev := range story() {
-		v.Show(ev)
+		v.Event(ev)
 	}
 	var got []builder.Event
 	for line := range strings.Lines(buf.String()) {
@@ -130,7 +130,7 @@ func TestTTY(t *testing.T) {
 	events := story()
 	show := func(n int) {
 		for _, ev := range events[:n] {
-			v.Show(ev)
+			v.Event(ev)
 		}
 		events = events[n:]
 	}
@@ -158,7 +158,7 @@ func TestNarrow(t *testing.T) {
 	for width := range 40 {
 		var buf bytes.Buffer
 		v := view.NewTTY(&buf, func() int { return width }, view.Options{})
-		v.Show(at(0, builder.Event{Kind: builder.Started, Stage: "stage", Title: strings.Repeat("ä", 200)}))
+		v.Event(at(0, builder.Event{Kind: builder.Started, Stage: "stage", Title: strings.Repeat("ä", 200)}))
 		limit := width
 		if width == 0 {
 			limit = 80
@@ -175,7 +175,7 @@ func TestColor(t *testing.T) {
 	for _, color := range []bool{true, false} {
 		var buf bytes.Buffer
 		v := view.NewTTY(&buf, func() int { return 80 }, view.Options{Color: color})
-		v.Show(at(0, builder.Event{Kind: builder.Finished, Stage: "s"}))
+		v.Event(at(0, builder.Event{Kind: builder.Finished, Stage: "s"}))
 		if got := strings.Contains(buf.String(), "\x1b[32m"); got != color {
 			t.Errorf("colour %v: %q", color, &buf)
 		}
@@ -193,7 +193,7 @@ func TestNew(t *testing.T) {
 	for mode, want := range map[view.Mode]view.View{
 		view.Auto: &view.PlainView{}, view.Plain: &view.PlainView{}, view.JSON: &view.JSONView{},
 	} {
-		v, err := view.New(mode, f, false)
+		v, err := view.New(mode, f, view.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,20 +201,20 @@ func TestNew(t *testing.T) {
 			t.Errorf("%s is %s, not %s", mode, got, want)
 		}
 	}
-	tty, err := view.New(view.TTY, f, false)
+	tty, err := view.New(view.TTY, f, view.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	tty.Show(at(0, builder.Event{Kind: builder.Started, Stage: "s"}))
+	tty.Event(at(0, builder.Event{Kind: builder.Started, Stage: "s"}))
 	if err := tty.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := view.New("loud", f, false); fault.KindOf(err) != fault.Usage {
+	if _, err := view.New("loud", f, view.Options{}); fault.KindOf(err) != fault.Usage {
 		t.Errorf("error %v", err)
 	}
 	f.Close()
 	for _, v := range []view.View{view.NewPlain(f, view.Options{}), view.NewJSON(f), view.NewTTY(f, func() int { return 0 }, view.Options{})} {
-		v.Show(at(0, builder.Event{Kind: builder.Started, Stage: "s"}))
+		v.Event(at(0, builder.Event{Kind: builder.Started, Stage: "s"}))
 		if v.Close() == nil {
 			t.Errorf("%s does not tell that it could not write", typeName(v))
 		}
