@@ -105,6 +105,9 @@ func rawFile(t testing.TB, d disk.Reader) string {
 
 // TestReadsQEMU reads all that qemu-img can write.
 func TestReadsQEMU(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs qemu-img many times")
+	}
 	qemu := disktest.Program(t, "qemu-img", "qemu-utils")
 	for _, args := range []string{
 		"", "-c", "-c -o compression_type=zstd", "-o compat=0.10", "-c -o compat=0.10", "-o extended_l2=on",

@@ -14,7 +14,7 @@ import (
 func descriptor(name string, sectors int64, id [16]byte) (string, error) {
 	const heads, perTrack = 255, 63
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\nversion=1\nCID=%x\nparentCID=ffffffff\ncreateType=\"streamOptimized\"\n\n", descriptorMagic, id[12:])
+	fmt.Fprintf(&b, "%s\nversion=1\nCID=%x\nparentCID=ffffffff\ncreateType=\"streamOptimized\"\n\n", DescriptorMagic, id[12:])
 	fmt.Fprintf(&b, "# Extent description\nRW %d SPARSE \"%s\"\n\n# The Disk Data Base\n#DDB\n\n", sectors, name)
 	for _, line := range [][2]string{
 		{"adapterType", "lsilogic"},
@@ -48,7 +48,7 @@ func checkName(name string) error {
 // checkDescriptor refuses disks that consist of more than this one file.
 func checkDescriptor(text string) error {
 	text = strings.TrimRight(text, "\x00")
-	if !strings.HasPrefix(text, descriptorMagic) {
+	if !strings.HasPrefix(text, DescriptorMagic) {
 		return errors.New("its descriptor does not begin as one")
 	}
 	extents := 0

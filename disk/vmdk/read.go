@@ -42,13 +42,13 @@ func Open(r io.ReaderAt, n int64) (disk.Reader, error) {
 func open(r io.ReaderAt, n int64) (*reader, error) {
 	d := &reader{r: r, n: n, tables: lru.New[[]uint32](cachedTables), grains: lru.New[[]byte](cachedGrains)}
 	p, err := d.sectors(0, min(n, headerSize))
-	if err == nil && len(p) < headerSize && !bytes.HasPrefix(p, []byte(descriptorMagic)) {
+	if err == nil && len(p) < headerSize && !bytes.HasPrefix(p, []byte(DescriptorMagic)) {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the header: %w", err)
 	}
-	if bytes.HasPrefix(p, []byte(descriptorMagic)) {
+	if bytes.HasPrefix(p, []byte(DescriptorMagic)) {
 		return nil, refuse("it is a descriptor that names other files")
 	}
 	if d.header, err = decodeHeader(p); err != nil {

@@ -21,8 +21,9 @@ import (
 // Magic is what a sparse extent begins with.
 const Magic = "KDMV"
 
-// descriptorMagic is the first line of a descriptor.
-const descriptorMagic = "# Disk DescriptorFile"
+// DescriptorMagic is the first line of a descriptor, which is a file of its own
+// for some types of disks.
+const DescriptorMagic = "# Disk DescriptorFile"
 
 // Flags of the header ("Hosted Sparse Extent Header").
 const (
