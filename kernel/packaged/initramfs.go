@@ -24,9 +24,10 @@ type Options struct {
 	Compress bool
 }
 
-// Initramfs writes an initramfs: /init, /initramfs.json, the modules, and
-// /dev/console, without which init would start with no standard output. The
-// same options give the same bytes: every file belongs to root and is of 1970.
+// Initramfs writes an initramfs: /init, /initramfs.json, the modules, the
+// folders that init mounts on before there is a root, and /dev/console, without
+// which init would start with no standard output. The same options give the
+// same bytes: every file belongs to root and is of 1970.
 func Initramfs(ctx context.Context, w io.Writer, o Options) error {
 	if !o.Compress {
 		return writeArchive(ctx, w, o)
@@ -63,7 +64,9 @@ func writeArchive(ctx context.Context, w io.Writer, o Options) error {
 		return fmt.Errorf("writing the list of modules: %w", err)
 	}
 	a := &archive{w: cpio.Newc.Writer(w), folders: map[string]bool{".": true}}
-	a.folder("dev")
+	for _, mountPoint := range []string{"dev", "proc", "sys"} {
+		a.folder(mountPoint)
+	}
 	a.add(cpio.CharDev("dev/console", 0o600, 5, 1))
 	a.file("init", o.Init, 0o755)
 	a.file(config.InitramfsPath[1:], append(text, '\n'), 0o644)
