@@ -41,11 +41,16 @@ func arguments(o Options, f files) []string {
 }
 
 // board is the machine itself. TCG emulates every CPU feature that it can
-// (-cpu max), one host thread for each guest processor.
+// (-cpu max), one host thread for each guest processor. The hardware-reduced
+// ACPI of an emulated microvm leaves a guest without a clock to find the speed
+// of its processor by (KVM tells it): Linux 6.12 hangs there, so it goes.
 func board(o Options) []string {
 	machine := string(o.Machine)
 	if o.Machine == MicroVM {
 		machine += ",rtc=on"
+	}
+	if !o.hasButton() {
+		machine += ",acpi=off"
 	}
 	accel, cpu := "tcg,thread=multi", "max"
 	if o.Accel == KVM {

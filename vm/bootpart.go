@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/disk/image"
 	"github.com/imgbuild/imgbuild/disk/part"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/sanitize"
@@ -37,21 +38,18 @@ type bootPartition struct {
 
 // openBootPartition finds the first partition of a disk that is a FAT
 // filesystem with a menu on it.
-func openBootPartition(ctx context.Context, path, format string) (*bootPartition, error) {
+func openBootPartition(ctx context.Context, path string) (*bootPartition, error) {
 	wrong := func(err error) error {
 		return fault.New(fault.Input, fmt.Errorf("reading the kernel of %s: %w", path, err),
 			"name a kernel, or boot by the disk's own boot loader (bios or uefi)")
 	}
-	if format != "raw" {
-		return nil, wrong(fmt.Errorf("only raw disks can be read, not %s", format))
-	}
-	d, err := disk.OpenFile(path)
+	d, _, closer, err := image.Open(path)
 	if err != nil {
 		return nil, wrong(err)
 	}
-	b := &bootPartition{closer: d}
+	b := &bootPartition{closer: closer}
 	if err := b.find(ctx, d); err != nil {
-		d.Close()
+		closer.Close()
 		return nil, wrong(err)
 	}
 	return b, nil

@@ -113,7 +113,7 @@ func TestEveryRoad(t *testing.T) {
 		{"bios from qcow2 on pc and ide", Options{Disk: qcow2, Machine: PC, Bus: IDE}},
 		{"bios from nvme", Options{Disk: path, Bus: NVMe}},
 		{"uefi", Options{Disk: path, Boot: UEFI, Bus: AHCI}},
-		{"direct", Options{Disk: path, Boot: Direct, Bus: SCSI}},
+		{"direct from qcow2", Options{Disk: qcow2, Boot: Direct, Bus: SCSI}},
 		{"pvh", Options{Disk: path, Boot: PVH, Bus: PVSCSI}},
 		{"microvm", Options{Disk: path, Boot: PVH, Machine: MicroVM}},
 	} {
@@ -144,7 +144,7 @@ func TestKernelOfDisk(t *testing.T) {
 	t.Parallel()
 	path, _ := bootDisk(t, "exit")
 	var f files
-	o := Options{Disk: path, Format: "raw", Boot: Direct}.withDefaults()
+	o := Options{Disk: path, Boot: Direct}.withDefaults()
 	dir := t.TempDir()
 	if err := prepareKernel(t.Context(), &f, o, dir); err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ func prepareKernel(ctx context.Context, f *files, o Options, scratch string) err
 
 // copyKernel takes the kernel from the disk's boot partition.
 func copyKernel(ctx context.Context, f *files, o Options, scratch string) error {
-	part, err := openBootPartition(ctx, o.Disk, o.Format)
+	part, err := openBootPartition(ctx, o.Disk)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ type MachineType string
 const (
 	Q35     MachineType = "q35"
 	PC      MachineType = "pc"
-	MicroVM MachineType = "microvm" // virtio-mmio only, no firmware of use: Direct or PVH
+	MicroVM MachineType = "microvm" // virtio-mmio only; Direct or PVH; emulated, it has no power button
 )
 
 // Bus is what the disk is attached to.
@@ -207,6 +207,9 @@ func (o Options) validate() error {
 	}
 	return fault.New(fault.Usage, errors.Join(errs...))
 }
+
+// hasButton reports whether the machine has a power button, which is ACPI's.
+func (o Options) hasButton() bool { return o.Machine != MicroVM || o.Accel == KVM }
 
 // oneOf complains when value is not among the allowed.
 func oneOf[T ~string](wrong func(string, ...any), what string, value T, allowed ...T) {

@@ -30,7 +30,7 @@ type Running struct {
 	failed chan struct{} // closed at the first failure
 	over   chan struct{} // closed when the guest failed, halted or ended
 	done   chan struct{} // closed when QEMU is gone and all it wrote is read
-	once   struct{ failed, over, dead sync.Once }
+	once   struct{ failed, over, end sync.Once }
 
 	mu    sync.Mutex
 	story story
@@ -161,8 +161,9 @@ func (r *Running) fail(reason string) {
 	r.tell(func(s *story) { s.fail(reason, true) })
 }
 
-// lastWords is how long a dead guest may go on writing to its console before
-// the machine is ended: a panic is followed by its trace.
+// lastWords is how long a guest that is dead, or off on a machine without ACPI,
+// may go on writing to its console before the machine is ended: a panic is
+// followed by its trace.
 const lastWords = time.Second
 
 // tell changes the story and lets the world know what follows from it.
@@ -170,6 +171,7 @@ func (r *Running) tell(change func(*story)) {
 	r.mu.Lock()
 	change(&r.story)
 	failed, dead, halted := r.story.failure != "", r.story.dead, r.story.halted
+	off := r.story.timeline.Off != nil && !halted
 	r.mu.Unlock()
 	if failed {
 		r.once.failed.Do(func() { close(r.failed) })
@@ -177,9 +179,9 @@ func (r *Running) tell(change func(*story)) {
 	if failed || halted {
 		r.once.over.Do(func() { close(r.over) })
 	}
-	if dead {
-		r.once.dead.Do(func() {
-			time.AfterFunc(lastWords, r.Kill)
+	if dead || off && !r.options.hasButton() {
+		r.once.end.Do(func() {
+			time.AfterFunc(lastWords, func() { r.pull(context.Background()) })
 		})
 	}
 }

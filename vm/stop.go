@@ -17,8 +17,13 @@ const (
 // Stop ends the machine in order: by its power button, so that the app can
 // finish; when the guest does not power off within Options.StopTimeout, by
 // pulling the plug, which is an error of kind Check. When ctx ends before, the
-// machine is killed. A machine that has ended already is no error.
+// machine is killed. A machine that has ended already is no error. One without
+// a power button (see [MicroVM]) has its plug pulled, which then is no error.
 func (r *Running) Stop(ctx context.Context) error {
+	if !r.options.hasButton() {
+		r.pull(ctx)
+		return nil
+	}
 	orderly, cancel := context.WithTimeout(ctx, r.options.StopTimeout)
 	defer cancel()
 	for r.Timeline().Stopping == nil {
@@ -34,17 +39,22 @@ func (r *Running) Stop(ctx context.Context) error {
 	if r.ended(orderly, r.options.StopTimeout) {
 		return nil
 	}
-	defer r.Kill()
+	r.pull(ctx)
 	if ctx.Err() != nil {
 		return fmt.Errorf("stopping the machine: %w", context.Cause(ctx))
 	}
-	quit, cancel := context.WithTimeout(ctx, quitTimeout)
-	defer cancel()
-	if r.qmp.Quit(quit) == nil {
-		r.ended(quit, quitTimeout)
-	}
 	return fault.New(fault.Check, fmt.Errorf("stopping the machine: the guest did not power off within %v%s",
 		r.options.StopTimeout, quote(r.console.Tail(8))))
+}
+
+// pull pulls the plug: QEMU is told to quit, and killed when it does not.
+func (r *Running) pull(ctx context.Context) {
+	defer r.Kill()
+	ctx, cancel := context.WithTimeout(ctx, quitTimeout)
+	defer cancel()
+	if r.qmp.Quit(ctx) == nil {
+		r.ended(ctx, quitTimeout)
+	}
 }
 
 // ended waits for the end of the machine, for at most d.
