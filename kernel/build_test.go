@@ -138,3 +138,30 @@ func TestProgress(t *testing.T) {
 		t.Errorf("got %d of %d: more than expected must raise the total", done, total)
 	}
 }
+
+// A cancelled build ends its whole process group and counts as interrupted.
+func TestMakeStops(t *testing.T) {
+	if err := CheckTools(t.Context()); err != nil {
+		missing(t, strings.Join(fault.HintsOf(err), " "))
+	}
+	m, err := newMaker(Options{WorkDir: t.TempDir(), Jobs: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(m.tree, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	makefile := "all:\n\t@echo '  CC      started'\n\t@sleep 1000\nbad:\n\t@echo why >&2; exit 3\n"
+	if err := os.WriteFile(filepath.Join(m.tree, "Makefile"), []byte(makefile), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	m.progress = func(int64, int64) { cancel() }
+	if err := m.make(ctx, "all"); fault.KindOf(err) != fault.Interrupted {
+		t.Errorf("a cancelled make gave %v", err)
+	}
+	if err := m.make(t.Context(), "bad"); err == nil || !strings.Contains(err.Error(), "why") {
+		t.Errorf("a failed make gave %v, without what it printed", err)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -24,6 +25,9 @@ const usualSteps = 2180
 
 // keptLines is how much of make's output an error quotes.
 const keptLines = 30
+
+// killPatience is how long a cancelled build may take to end.
+const killPatience = 10 * time.Second
 
 // maker runs make in a source tree.
 type maker struct {
@@ -96,6 +100,7 @@ func (m *maker) make(ctx context.Context, args ...string) error {
 	// A process group of its own, so that cancelling ends the compilers too.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = killPatience
 	r, w := io.Pipe()
 	cmd.Stdout, cmd.Stderr = w, w
 	tail := make(chan []string, 1)

@@ -50,8 +50,8 @@ func CheckTools(ctx context.Context) error {
 			packages = append(packages, t.Package)
 		}
 	}
-	if len(missing) == 0 {
-		return nil
+	if ctx.Err() != nil || len(missing) == 0 {
+		return ctx.Err()
 	}
 	slices.Sort(packages)
 	packages = slices.Compact(packages)
@@ -75,9 +75,6 @@ func (t Tool) find(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, gcc, "-E", "-x", "c", "-")
 	cmd.Stdin = strings.NewReader("#include <" + t.Header + ">\n")
 	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		return fmt.Errorf("C header %s is not installed", t.Header)
 	}
 	return nil
