@@ -149,11 +149,15 @@ func checkPieces(t *testing.T, r, want disk.Reader) {
 	if len(spots) == 0 {
 		return
 	}
+	rounds := 50
+	if testing.Short() {
+		rounds = 8
+	}
 	var wg sync.WaitGroup
 	for g := range uint64(4) {
 		wg.Go(func() {
 			rnd := rand.New(rand.NewPCG(g, 1))
-			for range 50 {
+			for range rounds {
 				n := 1 + rnd.Int64N(100_000)
 				off := max(spots[rnd.IntN(len(spots))]-rnd.Int64N(n+1), 0)
 				if off >= want.Size() {

@@ -13,7 +13,7 @@ import (
 // Compression says how clusters are compressed.
 type Compression int
 
-// The ways to compress. Zstd is faster and denser; QEMU reads it since 5.1.
+// The ways to compress. QEMU reads zstd since 5.1.
 const (
 	None Compression = iota
 	Deflate
@@ -25,7 +25,7 @@ const (
 func (c Compression) packer() (pipe.Packer, error) {
 	if c == Zstd {
 		enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
-			zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithWindowSize(clusterSize), zstd.WithLowerEncoderMem(true))
+			zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(clusterSize), zstd.WithLowerEncoderMem(true))
 		if err != nil {
 			return nil, err
 		}

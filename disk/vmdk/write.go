@@ -16,6 +16,9 @@ import (
 	"github.com/imgbuild/imgbuild/disk/internal/pipe"
 )
 
+// deflateLevel is where a higher level costs much and gains little.
+const deflateLevel = 6
+
 // Options are the choices of a writer.
 type Options struct {
 	// Name is the file name in the descriptor: "disk.vmdk" when empty.
@@ -80,7 +83,7 @@ func Create(w io.WriterAt, size int64, opts Options) (disk.Sink, error) {
 }
 
 func newPacker() (pipe.Packer, error) {
-	z, err := zlib.NewWriterLevel(io.Discard, zlib.DefaultCompression)
+	z, err := zlib.NewWriterLevel(io.Discard, deflateLevel)
 	if err != nil {
 		return nil, err
 	}
