@@ -10,7 +10,7 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/stages/files"
 )
 
 // lookup are libraries that the C library loads by name when it looks up users
@@ -42,20 +43,23 @@ type Library struct {
 	Real string
 }
 
-// Closure returns the libraries that the files need, and those they need,
-// sorted by path. The files are absolute paths inside the root; libraries that
-// are among them are not returned. extra are patterns of further libraries
+// Closure returns the libraries that programs need, and those they need,
+// sorted by path. The programs, or libraries, are absolute paths inside the
+// root and are not returned themselves. extra are patterns of further libraries
 // that are loaded by name at run time.
 //
 // A library that is nowhere to be found is an error of kind fault.Input that
 // names who needs it.
-func Closure(root string, files, extra []string) ([]Library, error) {
-	c := &closure{root: root, given: map[string]bool{}, found: map[string]Library{}}
+func Closure(root string, programs, extra []string) ([]Library, error) {
+	c := &closure{root: root, given: map[string]bool{}, named: map[string]string{}, found: map[string]Library{}}
 	c.dirs = append(configured(root), defaultDirs...)
-	for _, f := range files {
+	for _, f := range programs {
 		c.given[f] = true
+		if _, ok := c.named[path.Base(f)]; !ok {
+			c.named[path.Base(f)] = f
+		}
 	}
-	for _, f := range files {
+	for _, f := range programs {
 		if err := c.visit(f); err != nil {
 			return nil, err
 		}
@@ -86,6 +90,7 @@ type closure struct {
 	root  string
 	dirs  []string
 	given map[string]bool
+	named map[string]string  // the given files by their last element
 	found map[string]Library // by path
 }
 
@@ -115,15 +120,18 @@ func (c *closure) add(p string) error {
 }
 
 func (c *closure) visitPattern(pattern string) error {
-	matches, err := filepath.Glob(filepath.Join(c.root, pattern))
+	matches, err := files.Match(c.root, pattern)
 	if err != nil {
-		return fmt.Errorf("pattern %q: %w", pattern, err)
+		return err
 	}
 	if len(matches) == 0 {
 		return fault.New(fault.Input, fmt.Errorf("no library matches %s", pattern), "correct runtime.jvm.jni")
 	}
 	for _, m := range matches {
-		if err := c.add(strings.TrimPrefix(m, strings.TrimSuffix(c.root, "/"))); err != nil {
+		if m.Dir {
+			continue
+		}
+		if err := c.add(m.Path); err != nil {
 			return err
 		}
 	}
@@ -132,7 +140,7 @@ func (c *closure) visitPattern(pattern string) error {
 
 // visit adds what one ELF file needs.
 func (c *closure) visit(p string) error {
-	e, err := readELF(c.host(p))
+	e, err := c.read(p)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", p, err)
 	}
@@ -170,10 +178,8 @@ func (c *closure) search(name string, dirs []string) (string, bool) {
 	}
 	// A library next to its user is often found because that user's loader
 	// has loaded it already: files given together know each other by name.
-	for p := range c.given {
-		if path.Base(p) == name {
-			return p, true
-		}
+	if p, ok := c.named[name]; ok {
+		return p, true
 	}
 	for _, dir := range slices.Concat(dirs, c.dirs) {
 		p := path.Join(dir, name)
@@ -184,54 +190,22 @@ func (c *closure) search(name string, dirs []string) (string, bool) {
 	return "", false
 }
 
-func (c *closure) host(p string) string {
-	if real, err := c.resolve(p); err == nil {
-		p = real
+// read reads an ELF file of the root.
+func (c *closure) read(p string) (object, error) {
+	real, err := c.resolve(p)
+	if err != nil {
+		return object{}, err
 	}
-	return filepath.Join(c.root, p)
+	f, err := os.Open(filepath.Join(c.root, real))
+	if err != nil {
+		return object{}, err
+	}
+	defer f.Close()
+	return readELF(f)
 }
 
-// resolve follows links inside the root: ".." stops at its top.
-func (c *closure) resolve(p string) (string, error) {
-	const maxLinks = 40
-	at, rest := "/", elements(p)
-	for links := 0; len(rest) > 0; {
-		name := rest[0]
-		rest = rest[1:]
-		next := path.Join(at, name)
-		info, err := os.Lstat(filepath.Join(c.root, next))
-		if err != nil {
-			return "", err
-		}
-		if name == ".." || info.Mode()&fs.ModeSymlink == 0 {
-			at = next
-			continue
-		}
-		if links++; links > maxLinks {
-			return "", fmt.Errorf("%s: too many links", p)
-		}
-		target, err := os.Readlink(filepath.Join(c.root, next))
-		if err != nil {
-			return "", err
-		}
-		if path.IsAbs(target) {
-			at = "/"
-		}
-		rest = append(elements(target), rest...)
-	}
-	return at, nil
-}
-
-// elements splits a path; empty ones and dots are left out.
-func elements(p string) []string {
-	var list []string
-	for _, e := range strings.Split(p, "/") {
-		if e != "" && e != "." {
-			list = append(list, e)
-		}
-	}
-	return list
-}
+// resolve follows links inside the root.
+func (c *closure) resolve(p string) (string, error) { return files.Resolve(c.root, p) }
 
 // object is what the loader would read in an ELF file.
 type object struct {
@@ -254,17 +228,16 @@ func (o object) searchDirs(origin string) []string {
 
 // readELF reads one file. The standard library's reader was not made for
 // hostile files, so a panic in it becomes an error.
-func readELF(name string) (o object, err error) {
+func readELF(r io.ReaderAt) (o object, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("damaged ELF file: %v", p)
 		}
 	}()
-	f, err := elf.Open(name)
+	f, err := elf.NewFile(r)
 	if err != nil {
 		return o, err
 	}
-	defer f.Close()
 	for _, p := range f.Progs {
 		if p.Type != elf.PT_INTERP {
 			continue
