@@ -2,9 +2,11 @@ package vm
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -106,7 +108,7 @@ func TestContextEndsTheMachine(t *testing.T) {
 	t.Parallel()
 	need(t, DefaultQEMU, "qemu-system-x86")
 	ctx, cancel := context.WithCancel(t.Context())
-	r := start(ctx, t, Options{Disk: emptyDisk(t), Accel: TCG})
+	r := start(ctx, t, Options{Disk: idleDisk(t), Accel: TCG})
 	cancel()
 	<-r.Done()
 	if err := syscall.Kill(r.Pid(), 0); err != syscall.ESRCH {
@@ -155,12 +157,53 @@ func start(ctx context.Context, t *testing.T, o Options) *Running {
 // emptyDisk is a disk that no firmware boots.
 func emptyDisk(t *testing.T) string {
 	t.Helper()
-	path := t.TempDir() + "/a, b.raw"
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(path, 1<<20); err != nil {
+	return diskOf(t, nil)
+}
+
+// idleDisk is a disk whose boot sector does nothing, for ever.
+func idleDisk(t *testing.T) string {
+	t.Helper()
+	sector := make([]byte, 512)
+	copy(sector, []byte{0xfa, 0xf4, 0xeb, 0xfd}) // cli; hlt; jmp to hlt
+	sector[510], sector[511] = 0x55, 0xaa
+	return diskOf(t, sector)
+}
+
+func diskOf(t *testing.T, head []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "a, b.raw")
+	if err := errors.Join(os.WriteFile(path, head, 0o600), os.Truncate(path, canarySize)); err != nil {
 		t.Fatal(err)
 	}
 	return path
+}
+
+func TestMonitor(t *testing.T) {
+	t.Parallel()
+	need(t, DefaultQEMU, "qemu-system-x86")
+	r := start(t.Context(), t, Options{Disk: idleDisk(t), Accel: TCG})
+	ctx, cancel := context.WithTimeout(t.Context(), wait)
+	defer cancel()
+	if status, err := r.QMP().Status(ctx); err != nil || status != "running" {
+		t.Errorf("Status = %q, %v; want running", status, err)
+	}
+	if err := r.QMP().Do(ctx, "no-such-command", nil, nil); err == nil || !strings.Contains(err.Error(), "CommandNotFound") {
+		t.Errorf("Do(no-such-command) = %v", err)
+	}
+	if err := r.QMP().Do(ctx, "query-status", nil, new(int)); err == nil {
+		t.Error("an object was decoded into a number")
+	}
+	if err := r.QMP().Quit(ctx); err != nil {
+		t.Errorf("Quit: %v", err)
+	}
+	exit, err := r.Wait(ctx)
+	if err != nil || exit.Reason != "host-qmp-quit" {
+		t.Errorf("Wait = %+v, %v", exit, err)
+	}
+	if _, err := r.QMP().Status(ctx); err == nil {
+		t.Error("a machine that has ended tells its status")
+	}
+	if err := r.Stop(ctx); err != nil {
+		t.Errorf("Stop of a machine that has ended: %v", err)
+	}
 }

@@ -138,11 +138,15 @@ func (q *QMP) send(command string, arguments any, ch chan reply) error {
 	}
 	q.lastID++
 	q.pending[q.lastID] = ch
-	return q.enc.Encode(struct {
+	err := q.enc.Encode(struct {
 		Execute   string `json:"execute"`
 		Arguments any    `json:"arguments,omitempty"`
 		ID        uint64 `json:"id"`
 	}{command, arguments, q.lastID})
+	if err != nil {
+		delete(q.pending, q.lastID)
+	}
+	return err
 }
 
 // Powerdown presses the power button.
