@@ -2,7 +2,6 @@ package apt
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -76,7 +75,7 @@ func (s *state) unknown(ctx context.Context, name, version string) error {
 func (s *state) names(ctx context.Context, prefix string) ([]string, error) {
 	out, _, err := s.run(ctx, s.dir, "apt-cache", "pkgnames", "--", prefix)
 	if err != nil {
-		return nil, fmt.Errorf("listing the packages on offer: %w", errors.Unwrap(err))
+		return nil, fmt.Errorf("listing the packages on offer: %w", err)
 	}
 	names := strings.Fields(string(out))
 	sort.Strings(names)
