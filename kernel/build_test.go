@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"context"
+	"debug/elf"
 	"os"
 	"path/filepath"
 	"strings"
@@ -163,5 +164,59 @@ func TestMakeStops(t *testing.T) {
 	}
 	if err := m.make(t.Context(), "bad"); err == nil || !strings.Contains(err.Error(), "why") {
 		t.Errorf("a failed make gave %v, without what it printed", err)
+	}
+}
+
+// The results are taken out of the tree, and vmlinux loses its symbols.
+func TestCollect(t *testing.T) {
+	if err := CheckTools(t.Context()); err != nil {
+		missing(t, strings.Join(fault.HintsOf(err), " "))
+	}
+	dir := t.TempDir()
+	m, err := newMaker(Options{WorkDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"arch/x86/boot/bzImage":         "an image",
+		".config":                       "CONFIG_64BIT=y\n",
+		"include/config/kernel.release": "6.12.1\n",
+		"vmlinux":                       string(program),
+	} {
+		path := filepath.Join(m.tree, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := collect(t.Context(), m, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Release != "6.12.1" || b.Size != int64(len("an image")) {
+		t.Errorf("collected %+v", b)
+	}
+	f, err := elf.Open(b.Vmlinux)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if f.Section(".symtab") != nil {
+		t.Error("vmlinux was not stripped")
+	}
+	for _, path := range []string{b.BzImage, b.Config} {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
 	}
 }
