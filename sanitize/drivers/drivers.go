@@ -4,15 +4,16 @@ package drivers
 
 import (
 	"github.com/imgbuild/imgbuild/sanitize"
+	"github.com/imgbuild/imgbuild/sanitize/erofs"
 	"github.com/imgbuild/imgbuild/sanitize/ext"
 	"github.com/imgbuild/imgbuild/sanitize/fat"
 )
 
-// All returns every driver, in the order in which a ledger asks them. Those
-// with a checksum or a long magic come first; FAT, which has hardly a magic,
-// last.
+// All returns every driver, in the order in which a ledger asks them. FAT,
+// which has hardly a magic, comes last.
 func All() []sanitize.Driver {
 	return []sanitize.Driver{
+		erofs.Driver{},
 		ext.Driver{},
 		fat.Driver{},
 	}
