@@ -33,15 +33,14 @@ func OpenDir(path string) (*Dir, error) {
 // Path returns the path of a committed file.
 func (d *Dir) Path(name string) string { return filepath.Join(d.path, name) }
 
-// Create begins a file of that name. Neither Commit nor Abort may be called
-// twice.
+// Create begins a file of that name. It ends in one Commit or Abort.
 func (d *Dir) Create(name string) (*Pending, error) {
 	if name == "" || name != filepath.Base(name) || strings.HasPrefix(name, temporary) {
 		return nil, fmt.Errorf("%q is no name for an output file", name)
 	}
 	f, err := os.OpenFile(filepath.Join(d.path, temporary+name), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
-		return nil, noSpace(fmt.Errorf("creating %s: %w", name, err))
+		return nil, fmt.Errorf("creating %s: %w", name, err)
 	}
 	return &Pending{File: f, dir: d, name: name}, nil
 }
@@ -59,7 +58,7 @@ func (p *Pending) FinalName() string { return p.name }
 // Finish makes the content durable and describes the file.
 func (p *Pending) Finish(format string) (File, error) {
 	if err := p.Sync(); err != nil {
-		return File{}, noSpace(fmt.Errorf("syncing %s: %w", p.name, err))
+		return File{}, fmt.Errorf("syncing %s: %w", p.name, err)
 	}
 	info, err := p.Stat()
 	if err != nil {
@@ -75,7 +74,7 @@ func (p *Pending) Finish(format string) (File, error) {
 // Commit gives the file its name.
 func (p *Pending) Commit() error {
 	if err := p.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
-		return noSpace(fmt.Errorf("closing %s: %w", p.name, err))
+		return fmt.Errorf("closing %s: %w", p.name, err)
 	}
 	return os.Rename(p.Name(), p.dir.Path(p.name))
 }
@@ -104,10 +103,14 @@ func allocated(info fs.FileInfo) int64 {
 	return info.Size()
 }
 
-// noSpace makes a full disk the environment's fault.
-func noSpace(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+// environment makes a full disk, or a folder that may not be written, the
+// environment's fault.
+func environment(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fault.New(fault.Environment, err, "free some space, or name a folder on another disk with -o")
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fault.New(fault.Environment, err, "name a folder that you may write with -o")
 	}
 	return err
 }

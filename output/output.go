@@ -42,7 +42,8 @@ type Appliance struct {
 	// Firmware is "bios", "uefi", or "any" when the disk boots by both.
 	Firmware string
 	Ports    []int // TCP ports that the app listens on
-	// Kernel is the kernel command line, for formats that boot it directly.
+	// Kernel is for formats that boot it directly, without the disk's boot
+	// loader.
 	Kernel Kernel
 	// Tree is the root filesystem as an image for container engines; nil
 	// when the caller has none.
@@ -52,15 +53,16 @@ type Appliance struct {
 // Kernel is what a direct boot needs.
 type Kernel struct {
 	Cmdline string
-	// Image is the path of the bzImage, Initramfs of the initramfs; empty
-	// when there is none.
+	// Image is the path of the bzImage, Initramfs of the initramfs, on this
+	// machine; empty when there is none.
 	Image, Initramfs string
 }
 
 // Tree is a root filesystem in OCI form: layers in a content store.
 type Tree interface {
 	// Export writes an archive in the OCI layout that `docker load` reads
-	// too, with the given reference name.
+	// too. ref is the full reference, such as
+	// "docker.io/library/hello:1.0.0". The file at path may be there already.
 	Export(ctx context.Context, path, ref string) error
 }
 
@@ -85,9 +87,10 @@ type Writer interface {
 // Sink takes the disk of an appliance.
 type Sink interface {
 	disk.Sink
-	// Close finishes the data; Commit is called after it and gives the files
-	// their names. Abort drops them, at any time.
+	// Commit gives the files their names, after Close. When it fails it
+	// leaves no file and no name behind.
 	Commit() ([]File, error)
+	// Abort drops the files, before or after Close, in place of Commit.
 	Abort()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/imgbuild/imgbuild/disk"
 )
@@ -21,51 +22,79 @@ type Selected struct {
 // still made and returned, with an error that says which failed. When ctx ends
 // none is made.
 func Write(ctx context.Context, a Appliance, src disk.Reader, dir *Dir, selected []Selected, progress func(done int64)) ([]File, error) {
-	sinks := make([]Sink, len(selected))
-	errs := make([]error, len(selected))
-	var open []disk.Sink
-	var index []int
+	outputs := make([]*pendingOutput, len(selected))
 	for i, s := range selected {
-		sink, err := s.Writer.Begin(ctx, a, dir, src.Size())
-		if err != nil {
-			errs[i] = err
-			continue
-		}
-		sinks[i] = sink
-		open = append(open, sink)
-		index = append(index, i)
+		outputs[i] = &pendingOutput{}
+		outputs[i].sink, outputs[i].err = s.Writer.Begin(ctx, a, dir, src.Size())
 	}
-	for k, err := range disk.CopyAll(ctx, src, progress, open...) {
-		if err == nil {
-			err = open[k].Close()
-		}
-		errs[index[k]] = err
-	}
+	copyDisk(ctx, src, outputs, progress)
+	each(outputs, (*pendingOutput).close)
 	if err := ctx.Err(); err != nil {
-		for _, s := range sinks {
-			if s != nil {
-				s.Abort()
-			}
-		}
+		each(outputs, (*pendingOutput).abort)
 		return nil, err
 	}
+	each(outputs, (*pendingOutput).commit)
 	var files []File
-	for i, s := range sinks {
-		if s == nil {
-			continue
-		}
-		if errs[i] != nil {
-			s.Abort()
-			continue
-		}
-		made, err := s.Commit()
-		errs[i] = err
-		files = append(files, made...)
-	}
-	for i, err := range errs {
-		if err != nil {
-			errs[i] = fmt.Errorf("writing %s: %w", selected[i].Format.Name(), err)
+	var errs []error
+	for i, o := range outputs {
+		files = append(files, o.files...)
+		if o.err != nil {
+			errs = append(errs, fmt.Errorf("writing %s: %w", selected[i].Format.Name(), environment(o.err)))
 		}
 	}
 	return files, errors.Join(errs...)
+}
+
+// pendingOutput is a format on its way.
+type pendingOutput struct {
+	sink  Sink // nil when it did not begin
+	err   error
+	files []File
+}
+
+// copyDisk hands the disk to all sinks that want it.
+func copyDisk(ctx context.Context, src disk.Reader, outputs []*pendingOutput, progress func(int64)) {
+	var takers []*pendingOutput
+	var sinks []disk.Sink
+	for _, o := range outputs {
+		if o.err == nil && takesDisk(o.sink) {
+			takers, sinks = append(takers, o), append(sinks, o.sink)
+		}
+	}
+	if len(sinks) == 0 {
+		return
+	}
+	for i, err := range disk.CopyAll(ctx, src, progress, sinks...) {
+		takers[i].err = err
+	}
+}
+
+// each runs a step of all outputs at the same time: they wait for the medium
+// and hash what they wrote.
+func each(outputs []*pendingOutput, step func(*pendingOutput)) {
+	var steps sync.WaitGroup
+	for _, o := range outputs {
+		steps.Go(func() { step(o) })
+	}
+	steps.Wait()
+}
+
+func (o *pendingOutput) close() {
+	if o.err == nil {
+		o.err = o.sink.Close()
+	}
+}
+
+func (o *pendingOutput) abort() {
+	if o.sink != nil {
+		o.sink.Abort()
+	}
+}
+
+func (o *pendingOutput) commit() {
+	if o.err != nil {
+		o.abort()
+		return
+	}
+	o.files, o.err = o.sink.Commit()
 }

@@ -64,6 +64,9 @@ type Status struct {
 	Signal int `json:"signal,omitempty"` // that ended it
 }
 
+// OK reports whether the app ended by itself and without complaint.
+func (s Status) OK() bool { return s.Code == 0 && s.Signal == 0 }
+
 // String is the contract's own wording: "status 3", "signal 9".
 func (s Status) String() string {
 	if s.Signal != 0 {

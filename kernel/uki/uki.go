@@ -42,6 +42,9 @@ const (
 // Section characteristics: initialized data, readable.
 const dataReadable = 0x40000040
 
+// Sections begin on a page of their own, so that firmware can protect them.
+const pageSize = 4096
+
 // Build returns the EFI program.
 func Build(im Image) ([]byte, error) {
 	p, err := parse(im.Stub)
@@ -118,7 +121,7 @@ func (p *program) add(name string, content []byte) {
 		return
 	}
 	p.data = append(p.data, make([]byte, align(uint32(len(p.data)), p.fileAlign)-uint32(len(p.data)))...)
-	p.nextAddress = align(p.nextAddress, p.sectionAlign)
+	p.nextAddress = align(p.nextAddress, max(p.sectionAlign, pageSize))
 
 	le := binary.LittleEndian
 	size := align(uint32(len(content)), p.fileAlign)

@@ -1,12 +1,12 @@
-// Package raw writes the disk as it is: a sparse file, name.raw.
+// Package raw writes the disk as it is: a sparse file, NAME.raw.
 package raw
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 
-	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/output"
 )
 
@@ -24,13 +24,11 @@ func (f Format) New(options json.RawMessage) (output.Writer, error) {
 	if err := output.NoOptions(f, options); err != nil {
 		return nil, err
 	}
-	return writer{}, nil
+	return f, nil
 }
 
-type writer struct{}
-
 // Begin implements output.Writer.
-func (writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
+func (f Format) Begin(_ context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
 	p, err := dir.Create(a.Name + ".raw")
 	if err != nil {
 		return nil, err
@@ -39,23 +37,12 @@ func (writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, size
 		p.Abort()
 		return nil, fmt.Errorf("making room for %d bytes: %w", size, err)
 	}
-	return &sink{Pending: p}, nil
+	return output.FileSink(f.Name(), p, asItIs{p}), nil
 }
 
-// sink is the file itself: what is not written stays a hole.
-type sink struct{ *output.Pending }
+// asItIs is the file itself: what is not written stays a hole. It stays open
+// until it is committed.
+type asItIs struct{ io.WriterAt }
 
-var _ disk.Sink = (*sink)(nil)
-
-// Close implements disk.Sink; the file stays open until Commit.
-func (s *sink) Close() error { return nil }
-
-// Commit implements output.Sink.
-func (s *sink) Commit() ([]output.File, error) {
-	f, err := s.Finish("raw")
-	if err != nil {
-		s.Abort()
-		return nil, err
-	}
-	return []output.File{f}, s.Pending.Commit()
-}
+// Close implements disk.Sink.
+func (asItIs) Close() error { return nil }

@@ -7,6 +7,8 @@ import (
 	"github.com/imgbuild/imgbuild/sanitize/erofs"
 	"github.com/imgbuild/imgbuild/sanitize/ext"
 	"github.com/imgbuild/imgbuild/sanitize/fat"
+	"github.com/imgbuild/imgbuild/sanitize/squashfs"
+	"github.com/imgbuild/imgbuild/sanitize/swap"
 )
 
 // All returns every driver, in the order in which a ledger asks them. FAT,
@@ -15,6 +17,8 @@ func All() []sanitize.Driver {
 	return []sanitize.Driver{
 		erofs.Driver{},
 		ext.Driver{},
+		squashfs.Driver{},
+		swap.Driver{},
 		fat.Driver{},
 	}
 }

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/builder/view"
+	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/stages"
+)
+
+// buildOptions are the flags of `imgbuild build`.
+type buildOptions struct {
+	recipeFlags
+	out     string
+	explain bool
+	verify  bool
+	trace   string
+}
+
+func (c *cli) buildCommand() *cobra.Command {
+	var o buildOptions
+	cmd := &cobra.Command{
+		Use:   "build RECIPE",
+		Short: "Build the appliance of a recipe",
+		Long: `Build makes the outputs that the recipe asks for, and NAME.json, which tells
+their digests and sizes and what the scrub found. Stages whose inputs have not
+changed are reused from the cache.`,
+		Example: "  imgbuild build hello.yaml -o out\n  imgbuild build hello.yaml --set runtime.jvm.profile=fast-start --explain",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			result, err := c.build(cmd.Context(), args[0], o)
+			if err != nil {
+				return err
+			}
+			if c.json {
+				return writeJSON(c.stdout, result)
+			}
+			for _, path := range result.Paths(o.out) {
+				fmt.Fprintln(c.stdout, path)
+			}
+			return nil
+		},
+	}
+	o.addBuild(cmd)
+	c.jsonFlag(cmd)
+	cmd.Flags().StringVarP(&o.out, "output", "o", "out", "folder of the outputs")
+	cmd.Flags().BoolVar(&o.explain, "explain", false, "say of each stage why it ran or was reused")
+	cmd.Flags().BoolVar(&o.verify, "verify", false, "run every stage and compare with what the cache holds")
+	cmd.Flags().StringVar(&o.trace, "trace", "", "write the timing of the stages to a file that Chrome's tracing page and Perfetto read")
+	return cmd
+}
+
+// build runs a build with its progress on stderr.
+func (c *cli) build(ctx context.Context, recipe string, o buildOptions) (*stages.Result, error) {
+	q, err := c.request(recipe, &o.recipeFlags)
+	if err != nil {
+		return nil, err
+	}
+	v, err := view.New(view.Mode(c.progress), c.stderr, view.Options{Explain: o.explain})
+	if err != nil {
+		return nil, fault.New(fault.Usage, err)
+	}
+	var events []builder.Event
+	q.OutDir, q.Verify = o.out, o.verify
+	q.Listen = func(e builder.Event) {
+		if o.trace != "" {
+			events = append(events, e)
+		}
+		v.Event(e)
+	}
+	result, err := c.buildSession(ctx, q)
+	if o.trace != "" && len(events) > 0 {
+		if traceErr := writeTrace(o.trace, events); err == nil {
+			err = traceErr
+		}
+	}
+	v.Event(completed(err))
+	if closeErr := v.Close(); err == nil {
+		err = closeErr
+	}
+	return result, err
+}
+
+func (c *cli) buildSession(ctx context.Context, q stages.Request) (*stages.Result, error) {
+	s, err := stages.Open(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	results, err := s.Run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.Export(ctx, results)
+}
+
+// completed is the last event of a run.
+func completed(err error) builder.Event {
+	e := builder.Event{Time: time.Now(), Kind: builder.Completed}
+	if err != nil {
+		e.Error, e.Hints, e.Code = err.Error(), fault.HintsOf(err), int(fault.KindOf(err))
+	}
+	return e
+}
+
+func writeTrace(path string, events []builder.Event) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return fault.New(fault.Environment, err)
+	}
+	if err := builder.WriteTrace(f, events); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/vm"
+)
+
+// runOptions are the flags of `imgbuild run`.
+type runOptions struct {
+	buildOptions
+	machineFlags
+	ports []string
+	write bool
+}
+
+func (c *cli) runCommand() *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run RECIPE|IMAGE",
+		Short: "Boot an appliance here, in QEMU",
+		Long: `Run boots an image, or builds a recipe and boots the result. The console goes
+to stdout. The ports of the recipe are reached on 127.0.0.1. Ctrl-C presses the
+power button; a second Ctrl-C pulls the plug. What the guest writes to its disk
+is lost at the end unless --write is given.
+
+KVM is used when a canary guest shows that it works, else emulation.`,
+		Example: "  imgbuild run hello.yaml -p 18080:8080\n  imgbuild run out/hello.qcow2 --boot uefi --memory 128MiB",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args[0], o) },
+	}
+	o.addBuild(cmd)
+	o.machineFlags.add(cmd)
+	cmd.Flags().StringVarP(&o.out, "output", "o", "out", "folder of the outputs when a recipe is built")
+	cmd.Flags().StringArrayVarP(&o.ports, "publish", "p", nil, "lead a port here to a port of the guest: 18080:8080; 0:8080 picks a free one")
+	cmd.Flags().BoolVar(&o.write, "write", false, "let the guest change the image")
+	return cmd
+}
+
+func (c *cli) run(ctx context.Context, arg string, o runOptions) error {
+	t, err := c.find(ctx, arg, o.buildOptions)
+	if err != nil {
+		return err
+	}
+	opts, err := o.machineFlags.options(c, t)
+	if err != nil {
+		return err
+	}
+	opts.Console, opts.Write = c.stdout, o.write
+	if opts.Ports, err = forwards(o.ports, t.ports); err != nil {
+		return err
+	}
+	m, err := vm.New(opts)
+	if err != nil {
+		return err
+	}
+	// The machine outlives an interrupt long enough to stop in order.
+	r, err := m.Start(context.WithoutCancel(ctx))
+	if err != nil {
+		return err
+	}
+	accel, why := r.Accel()
+	fmt.Fprintf(c.stderr, "imgbuild: booting %s by %s (%s)\n", opts.Disk, accel, why)
+	for _, p := range r.Ports() {
+		fmt.Fprintf(c.stderr, "imgbuild: 127.0.0.1:%d leads to port %d of the guest\n", p.Host, p.Guest)
+	}
+	return c.attend(ctx, r)
+}
+
+// stopGrace is how long an interrupted run waits for the guest to stop.
+const stopGrace = 40 * time.Second
+
+// attend waits for the end of a machine, and stops it when ctx ends.
+func (c *cli) attend(ctx context.Context, r *vm.Running) error {
+	select {
+	case <-r.Done():
+	case <-ctx.Done():
+		fmt.Fprintln(c.stderr, "imgbuild: stopping")
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+		defer cancel()
+		if err := r.Stop(stop); err != nil {
+			return err
+		}
+		return fault.New(fault.Interrupted, reported{errors.New("interrupted")})
+	}
+	exit, err := r.Wait(context.WithoutCancel(ctx))
+	if err != nil {
+		return err
+	}
+	if exit.App != nil && !exit.App.OK() {
+		return fault.New(fault.Check, fmt.Errorf("the app ended with %s", exit.App))
+	}
+	return nil
+}

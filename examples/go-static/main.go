@@ -1,0 +1,27 @@
+// Command server is a web server in one static file: an appliance needs no
+// runtime for it.
+package main
+
+import (
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"runtime"
+)
+
+func main() {
+	address := ":8080"
+	if len(os.Args) > 1 {
+		address = os.Args[1]
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		log.Fatal(err)
+	}
+	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, "Hello from %s\n%s, %d processors\n", host, runtime.Version(), runtime.NumCPU())
+	})
+	log.Printf("listening on %s", address)
+	log.Fatal(http.ListenAndServe(address, nil))
+}

@@ -1,0 +1,49 @@
+// Package formats is the registry of appliance formats: one line for each.
+package formats
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/output"
+	"github.com/imgbuild/imgbuild/output/ovf"
+	"github.com/imgbuild/imgbuild/output/qcow2"
+	"github.com/imgbuild/imgbuild/output/raw"
+)
+
+// All returns every format, sorted by name.
+func All() []output.Format {
+	list := []output.Format{
+		ovf.OVA{},
+		ovf.OVF{},
+		qcow2.Format{},
+		raw.Format{},
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].Name() < list[j].Name() })
+	return list
+}
+
+// Select returns the writer of a format with the options of a recipe.
+func Select(name string, options map[string]any) (output.Selected, error) {
+	var names []string
+	for _, f := range All() {
+		if f.Name() != name {
+			names = append(names, f.Name())
+			continue
+		}
+		var raw json.RawMessage
+		if len(options) > 0 {
+			var err error
+			if raw, err = json.Marshal(options); err != nil {
+				return output.Selected{}, fmt.Errorf("options of output %s: %w", name, err)
+			}
+		}
+		w, err := f.New(raw)
+		return output.Selected{Format: f, Writer: w}, err
+	}
+	return output.Selected{}, fault.New(fault.Recipe, fmt.Errorf("there is no output format %q", name),
+		"the formats are "+strings.Join(names, ", "))
+}

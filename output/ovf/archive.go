@@ -1,0 +1,127 @@
+package ovf
+
+import (
+	"archive/tar"
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/disk/vmdk"
+	"github.com/imgbuild/imgbuild/output"
+)
+
+const (
+	tarBlock = 512
+	// tarRecord is what the length of an archive is a multiple of.
+	tarRecord = 20 * tarBlock
+	// ustarLimit is the first size that does not fit the octal digits of a
+	// ustar header; larger ones are written in base 256, as GNU tar does.
+	ustarLimit = 1 << 33
+)
+
+// archiveSink writes an OVA (DSP0243 section 5.3): descriptor, manifest, disk,
+// so that an importer can check the disk while it streams by. The disk is
+// written at its place; the room before it suits the longest descriptor there
+// can be, and blanks behind the text fill the rest.
+type archiveSink struct {
+	disk.Sink
+	about *descriptor
+	stem  string
+	file  *output.Pending
+	room  int   // of the descriptor, in bytes
+	start int64 // of the disk
+}
+
+func beginOVA(d *descriptor, stem string, dir *output.Dir, size int64) (output.Sink, error) {
+	s := &archiveSink{about: d, stem: stem}
+	var err error
+	if s.room, err = d.room(s.diskName()); err != nil {
+		return nil, err
+	}
+	manifest := d.manifest(s.ovfName(), nil, s.diskName(), strings.Repeat("0", 2*d.hash.Size()))
+	s.start = 3*tarBlock + blocks(int64(s.room)) + blocks(int64(len(manifest)))
+	if s.file, err = dir.Create(stem + ".ova"); err != nil {
+		return nil, err
+	}
+	if s.Sink, err = vmdk.Create(io.NewOffsetWriter(s.file, s.start), size, vmdk.Options{Name: s.diskName()}); err != nil {
+		s.file.Abort()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *archiveSink) ovfName() string  { return s.stem + ".ovf" }
+func (s *archiveSink) diskName() string { return s.stem + "-disk1.vmdk" }
+
+// Close implements disk.Sink: it finishes the disk and fills in what is before
+// and behind it.
+func (s *archiveSink) Close() error {
+	if err := s.Sink.Close(); err != nil {
+		return err
+	}
+	info, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	length := info.Size() - s.start
+	f, sum, err := s.about.examine(s.diskName(), io.NewSectionReader(s.file, s.start, length), length)
+	if err != nil {
+		return err
+	}
+	text, err := s.about.text(f)
+	if err != nil {
+		return err
+	}
+	text = append(text, bytes.Repeat([]byte{'\n'}, s.room-len(text))...)
+	manifest := s.about.manifest(s.ovfName(), text, f.name, sum)
+	var head bytes.Buffer
+	for _, m := range []struct {
+		name string
+		data []byte
+	}{{s.ovfName(), text}, {s.stem + ".mf", manifest}} {
+		if err := writeHeader(&head, m.name, int64(len(m.data)), s.about.Created); err != nil {
+			return err
+		}
+		head.Write(m.data)
+		head.Write(make([]byte, blocks(int64(len(m.data)))-int64(len(m.data))))
+	}
+	if err := writeHeader(&head, f.name, f.size, s.about.Created); err != nil {
+		return err
+	}
+	if int64(head.Len()) != s.start {
+		return fmt.Errorf("archiving: %d bytes came before the disk, %d were due", head.Len(), s.start)
+	}
+	if _, err := s.file.WriteAt(head.Bytes(), 0); err != nil {
+		return err
+	}
+	end := s.start + blocks(f.size) + 2*tarBlock
+	return s.file.Truncate((end + tarRecord - 1) / tarRecord * tarRecord)
+}
+
+// Commit implements output.Sink.
+func (s *archiveSink) Commit() ([]output.File, error) { return output.Commit("ova", s.file) }
+
+// Abort implements output.Sink.
+func (s *archiveSink) Abort() {
+	// What Close says of a file that is dropped does not matter.
+	_ = s.Sink.Close()
+	s.file.Abort()
+}
+
+// blocks rounds up to whole blocks of an archive.
+func blocks(n int64) int64 { return (n + tarBlock - 1) / tarBlock * tarBlock }
+
+// writeHeader writes the header of a regular file that belongs to nobody.
+func writeHeader(w io.Writer, name string, size int64, when time.Time) error {
+	h := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644, ModTime: when.Truncate(time.Second), Format: tar.FormatUSTAR}
+	if size >= ustarLimit {
+		h.Format = tar.FormatGNU
+	}
+	if err := tar.NewWriter(w).WriteHeader(h); err != nil {
+		return fmt.Errorf("archiving %s: %w", name, err)
+	}
+	return nil
+}

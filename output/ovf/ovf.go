@@ -1,0 +1,123 @@
+// Package ovf writes and reads the Open Virtualization Format, version 1.1
+// (DMTF DSP0243), the one that VMware, VirtualBox, Proxmox and virt-v2v take.
+//
+// # Writing
+//
+// There are two formats over one writer: [OVA] is a single archive, NAME.ova,
+// and [OVF] the loose files NAME.ovf, NAME.mf and NAME-disk1.vmdk. The disk is
+// a streamOptimized VMDK. It is written once: in an archive, right at its
+// place behind room for the descriptor and the manifest, which are filled in
+// when its size is known.
+//
+// One package fits one kind of importer best, so there is a choice of three:
+//
+//	vmware      vmx-14 (ESXi 6.7 and later), pvscsi, vmxnet3
+//	virtualbox  virtualbox-2.2, AHCI, e1000
+//	generic     no machine type, AHCI, e1000: for all others
+//
+// Firmware is told to VMware and to virt-v2v. VirtualBox has no way to learn
+// it from OVF elements: a disk that only boots by UEFI needs EFI switched on
+// there.
+//
+// # Reading
+//
+// [Open] takes either form, also that of other makers and of OVF 0.9 to 2.1.
+// It describes the machine, opens its disks in place, and verifies the
+// manifest.
+package ovf
+
+import (
+	"context"
+	"crypto"
+	_ "crypto/sha1"   // for Hash
+	_ "crypto/sha256" // for Hash
+	_ "crypto/sha512" // for Hash
+	"encoding/json"
+	"fmt"
+
+	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/output"
+)
+
+// Options are the options of a recipe, of both formats.
+type Options struct {
+	// Hypervisor is "vmware" (the default), "virtualbox" or "generic".
+	Hypervisor string `json:"hypervisor"`
+	// Hash is the digest of the manifest: "sha256" (the default), "sha512",
+	// or "sha1" for VMware before 6.5, which later versions may refuse.
+	Hash string `json:"hash"`
+}
+
+// OVA is a single file that holds descriptor, manifest and disk.
+type OVA struct{}
+
+// Name implements output.Format.
+func (OVA) Name() string { return "ova" }
+
+// Summary implements output.Format.
+func (OVA) Summary() string { return "OVF package in one file, for VMware, VirtualBox and others" }
+
+// New implements output.Format.
+func (f OVA) New(options json.RawMessage) (output.Writer, error) {
+	return newWriter(f, options, beginOVA)
+}
+
+// OVF is a descriptor, a manifest and a disk as loose files.
+type OVF struct{}
+
+// Name implements output.Format.
+func (OVF) Name() string { return "ovf" }
+
+// Summary implements output.Format.
+func (OVF) Summary() string { return "OVF package in loose files: descriptor, manifest, VMDK" }
+
+// New implements output.Format.
+func (f OVF) New(options json.RawMessage) (output.Writer, error) {
+	return newWriter(f, options, beginOVF)
+}
+
+// begin opens the files of a format.
+type begin func(d *descriptor, stem string, dir *output.Dir, size int64) (output.Sink, error)
+
+type writer struct {
+	machine machine
+	hash    hash
+	begin   begin
+}
+
+func newWriter(f output.Format, options json.RawMessage, begin begin) (output.Writer, error) {
+	o := Options{Hypervisor: "vmware", Hash: "sha256"}
+	if err := output.DecodeOptions(f, options, &o); err != nil {
+		return nil, err
+	}
+	m, ok := machines()[o.Hypervisor]
+	if !ok {
+		return nil, fault.New(fault.Recipe, fmt.Errorf("options of output %s: hypervisor: %q is not known", f.Name(), o.Hypervisor),
+			"choose vmware, virtualbox or generic")
+	}
+	h, ok := hashes()[o.Hash]
+	if !ok {
+		return nil, fault.New(fault.Recipe, fmt.Errorf("options of output %s: hash: %q is not known", f.Name(), o.Hash),
+			"choose sha256, sha512 or sha1")
+	}
+	return writer{m, h, begin}, nil
+}
+
+// Begin implements output.Writer.
+func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
+	return w.begin(&descriptor{Appliance: a, machine: w.machine, hash: w.hash, size: size}, a.Name, dir, size)
+}
+
+// hash is a digest that manifests know.
+type hash struct {
+	name string // as manifests write it
+	crypto.Hash
+}
+
+func hashes() map[string]hash {
+	return map[string]hash{
+		"sha1":   {"SHA1", crypto.SHA1},
+		"sha256": {"SHA256", crypto.SHA256},
+		"sha512": {"SHA512", crypto.SHA512},
+	}
+}

@@ -1,0 +1,100 @@
+package output
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/imgbuild/imgbuild/disk"
+)
+
+// FileSink returns the sink of a format that writes one file: enc encodes the
+// disk into p. Abort closes enc, so that nothing of it stays behind.
+func FileSink(format string, p *Pending, enc disk.Sink) Sink {
+	return &fileSink{Sink: enc, format: format, file: p}
+}
+
+type fileSink struct {
+	disk.Sink
+	format string
+	file   *Pending
+}
+
+// Commit implements [Sink].
+func (s *fileSink) Commit() ([]File, error) { return Commit(s.format, s.file) }
+
+// Abort implements [Sink].
+func (s *fileSink) Abort() {
+	// What Close says of a file that is dropped does not matter.
+	_ = s.Sink.Close()
+	s.file.Abort()
+}
+
+// NoDisk is the half of a [Sink] that takes the disk, for formats whose files
+// do not hold it: they embed it, and the disk is not read for them.
+type NoDisk struct{}
+
+// WriteAt drops p.
+func (NoDisk) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+
+// Close does nothing.
+func (NoDisk) Close() error { return nil }
+
+func (NoDisk) withoutDisk() {}
+
+// takesDisk reports whether a sink wants the data of the disk.
+func takesDisk(s Sink) bool {
+	_, without := s.(interface{ withoutDisk() })
+	return !without
+}
+
+// FilesSink returns the sink of a format whose files are complete and do not
+// hold the disk.
+func FilesSink(format string, files ...*Pending) Sink {
+	return &filesSink{format: format, files: files}
+}
+
+type filesSink struct {
+	NoDisk
+	format string
+	files  []*Pending
+}
+
+// Commit implements [Sink].
+func (s *filesSink) Commit() ([]File, error) { return Commit(s.format, s.files...) }
+
+// Abort implements [Sink].
+func (s *filesSink) Abort() { AbortAll(s.files...) }
+
+// Commit makes the files of a format durable, gives all of them their names
+// and describes them. When it fails none of them is left.
+func Commit(format string, files ...*Pending) ([]File, error) {
+	made := make([]File, 0, len(files))
+	for _, p := range files {
+		f, err := p.Finish(format)
+		if err != nil {
+			AbortAll(files...)
+			return nil, err
+		}
+		made = append(made, f)
+	}
+	for i, p := range files {
+		if err := p.Commit(); err != nil {
+			AbortAll(files[i:]...)
+			for _, done := range files[:i] {
+				err = errors.Join(err, os.Remove(done.dir.Path(done.name)))
+			}
+			return nil, fmt.Errorf("naming the files: %w", err)
+		}
+	}
+	return made, nil
+}
+
+// AbortAll drops files that were begun; nil ones are skipped.
+func AbortAll(files ...*Pending) {
+	for _, p := range files {
+		if p != nil {
+			p.Abort()
+		}
+	}
+}

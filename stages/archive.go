@@ -1,0 +1,121 @@
+package stages
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/stages/files"
+	"github.com/imgbuild/imgbuild/stages/sandbox"
+)
+
+const kindArchive = "archive"
+
+// archiveParams describe the class archive.
+type archiveParams struct {
+	Mode  string `json:"mode"` // "app" or "default"
+	Epoch int64  `json:"epoch"`
+}
+
+// archive adds the stage that dumps the class archive.
+func (s *set) archive(stack []builder.Input, classes string) string {
+	mode := s.Recipe.Recipe.Runtime.JVM.CDS.Mode
+	inputs := append([]builder.Input{}, stack...)
+	if classes != "" {
+		inputs = append(inputs, builder.Input{Role: "classes", Stage: classes, Output: "classes"})
+	}
+	return s.add(builder.Stage{
+		Name:    "archive",
+		Title:   "archive the app's classes",
+		Kind:    kindArchive,
+		Version: 1,
+		Inputs:  inputs,
+	}, archiveParams{Mode: mode, Epoch: s.Epoch.Unix()})
+}
+
+// dumpArchive is the runner. It dumps a static archive in the tree that the
+// guest will have, and then starts the JVM once with it, refusing to run
+// without: at run time a mismatch would only make things slow, silently.
+func (o Options) dumpArchive(ctx context.Context, w *builder.Work) (builder.Outputs, error) {
+	p, err := params[archiveParams](w)
+	if err != nil {
+		return nil, err
+	}
+	tree, guest, err := o.guestTree(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(w.Dir, "dump")
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		return nil, err
+	}
+	args := []string{guest.App.Command[0], "-Xshare:dump", archiveGC, "-Xmx256m", "-XX:SharedArchiveFile=/.dump/classes.jsa"}
+	if p.Mode == "app" {
+		list, err := readInput(ctx, w, "classes")
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(dir, "classes"), list, 0o644); err != nil {
+			return nil, err
+		}
+		args = append(args, "-XX:SharedClassListFile=/.dump/classes")
+	}
+	classPath := classPathOf(guest.App.Command)
+	args = append(args, "-cp", classPath)
+	bind := sandbox.Bind{Source: dir, Target: "/.dump", Write: true}
+	if err := o.runJava(ctx, sandbox.Command{Root: tree, Args: args, Binds: []sandbox.Bind{bind}}); err != nil {
+		return nil, fmt.Errorf("dumping the class archive: %w", err)
+	}
+	check := []string{guest.App.Command[0], "-Xshare:on", "-XX:SharedArchiveFile=/.dump/classes.jsa"}
+	check = append(check, collectorOf(guest.App.Command)...)
+	check = append(check, "-cp", classPath, "-version")
+	if err := o.runJava(ctx, sandbox.Command{Root: tree, Args: check, Binds: []sandbox.Bind{bind}}); err != nil {
+		return nil, fmt.Errorf("using the class archive: %w", err)
+	}
+	layer, err := put(ctx, w.Store, mediaTypeLayer, func(out io.Writer) error {
+		return files.Layer(ctx, out, []files.Entry{
+			{Path: guestArchive, Mode: 0o444, Source: filepath.Join(dir, "classes.jsa")},
+		}, epochTime(p.Epoch))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return builder.Outputs{"layer": layer}, nil
+}
+
+// classPathOf returns the value of -cp in a command.
+func classPathOf(command []string) string {
+	if i := slices.Index(command, "-cp"); i >= 0 && i+1 < len(command) {
+		return command[i+1]
+	}
+	return ""
+}
+
+// collectorOf returns the options of a command that choose the collector.
+func collectorOf(command []string) (opts []string) {
+	for _, a := range command {
+		if len(a) > 7 && a[:8] == "-XX:+Use" && a[len(a)-2:] == "GC" {
+			opts = append(opts, a)
+		}
+	}
+	return opts
+}
+
+// runJava runs the runtime in the sandbox.
+func (o Options) runJava(ctx context.Context, cmd sandbox.Command) error {
+	var log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.Env = []string{"LANG=C.UTF-8", "TZ=UTC"}
+	if err := o.sandboxed(ctx, cmd); err != nil {
+		return fmt.Errorf("%w\n%s", err, lastLines(log.String(), 8))
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package stages
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/disk/sparse"
+	"github.com/imgbuild/imgbuild/fault"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// Media types of the artifacts that stages exchange.
+const (
+	mediaTypeKernel    = "application/vnd.imgbuild.kernel.v1"
+	mediaTypeInitramfs = "application/vnd.imgbuild.initramfs.v1"
+	mediaTypeConfig    = "application/vnd.imgbuild.kernel.config.v1"
+	mediaTypeBootCode  = "application/vnd.imgbuild.bootcode.v1"
+	mediaTypeText      = "text/plain"
+	mediaTypeJSON      = "application/json"
+)
+
+// inputLimit bounds artifacts that are read into memory: kernels and lists.
+const inputLimit = 256 << 20
+
+// readInput returns the bytes of an input.
+func readInput(ctx context.Context, w *builder.Work, role string) ([]byte, error) {
+	desc, ok := w.Inputs[role]
+	if !ok {
+		return nil, fmt.Errorf("stage %s has no input %q", w.Stage.Name, role)
+	}
+	return readBlob(ctx, w.Store, desc)
+}
+
+// readBlob returns the bytes of a small artifact.
+func readBlob(ctx context.Context, s builder.Store, desc ocispec.Descriptor) ([]byte, error) {
+	if desc.Size > inputLimit {
+		return nil, fmt.Errorf("artifact %s has %d bytes, more than the limit of %d", desc.Digest, desc.Size, inputLimit)
+	}
+	b, err := s.Open(ctx, desc)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	buf := make([]byte, b.Size())
+	if _, err := io.ReadFull(io.NewSectionReader(b, 0, b.Size()), buf); err != nil {
+		return nil, fmt.Errorf("reading artifact %s: %w", desc.Digest, err)
+	}
+	return buf, nil
+}
+
+// put stores what write produces.
+func put(ctx context.Context, s builder.Store, mediaType string, write func(io.Writer) error) (ocispec.Descriptor, error) {
+	b, err := s.Create(ctx, mediaType)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	defer b.Close()
+	if err := write(b); err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	return b.Commit(ctx)
+}
+
+// putBytes stores a small artifact.
+func putBytes(ctx context.Context, s builder.Store, content []byte, mediaType string) (ocispec.Descriptor, error) {
+	return put(ctx, s, mediaType, func(w io.Writer) error {
+		_, err := io.Copy(w, bytes.NewReader(content))
+		return err
+	})
+}
+
+// putFile stores a file.
+func putFile(ctx context.Context, s builder.Store, path, mediaType string) (ocispec.Descriptor, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	defer f.Close()
+	return put(ctx, s, mediaType, func(w io.Writer) error {
+		_, err := io.Copy(w, f)
+		return err
+	})
+}
+
+// putDisk stores a raw image, without its holes.
+func (o Options) putDisk(ctx context.Context, w *builder.Work, path string) (ocispec.Descriptor, error) {
+	f, err := disk.OpenFile(path)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	defer f.Close()
+	return put(ctx, w.Store, sparse.MediaType, func(out io.Writer) error {
+		sink := sparse.NewWriter(out, f.Size())
+		if err := disk.Copy(ctx, f, func(done int64) { w.Progress(done, f.Size(), builder.Bytes) }, sink); err != nil {
+			return err
+		}
+		return sink.Close()
+	})
+}
+
+// OpenDisk opens a disk artifact. The caller closes the blob.
+func OpenDisk(ctx context.Context, s builder.Store, desc ocispec.Descriptor) (disk.Reader, io.Closer, error) {
+	b, err := s.Open(ctx, desc)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := sparse.Open(b, b.Size())
+	if err != nil {
+		b.Close()
+		return nil, nil, fmt.Errorf("opening disk artifact %s: %w", desc.Digest, err)
+	}
+	return r, b, nil
+}
+
+// runTool runs an outside program with nothing but the given environment and
+// PATH. What it printed becomes part of the error.
+func runTool(ctx context.Context, w *builder.Work, env []string, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = w.Dir
+	cmd.Env = append([]string{"PATH=" + toolPath(), "LC_ALL=C", "HOME=" + w.Dir, "TMPDIR=" + w.Dir}, env...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	w.Log.Debug("running", "program", name, "args", args)
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if strings.Contains(out.String(), "No space left on device") {
+			return fault.New(fault.Environment, fmt.Errorf("running %s: no space left on device", name),
+				"free some space, or name another folder with --cache-dir")
+		}
+		return fmt.Errorf("running %s: %w\n%s", name, err, lastLines(out.String(), 12))
+	}
+	return nil
+}
+
+// toolPath is where outside programs are looked for; the sbin folders hold
+// the file system makers and are not on every user's PATH.
+func toolPath() string {
+	return os.Getenv("PATH") + ":/usr/local/sbin:/usr/sbin:/sbin"
+}
+
+// lastLines returns the last n lines of text, without a final newline.
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	if len(lines) > n {
+		lines = lines[len(lines)-n:]
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,190 @@
+package stages
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/disk/part"
+	"github.com/imgbuild/imgbuild/kernel/uki"
+	"github.com/opencontainers/go-digest"
+)
+
+const kindBoot = "boot"
+
+// Packages whose files end up on the boot partition.
+const (
+	groupSyslinux = "syslinux-common"
+	groupStub     = "systemd-boot-efi"
+)
+
+// Paths inside those packages.
+const (
+	pathLdlinux = "usr/lib/syslinux/modules/bios/ldlinux.c32"
+	pathGPTMBR  = "usr/lib/SYSLINUX/gptmbr.bin"
+	pathStub    = "usr/lib/systemd/boot/efi/linuxx64.efi.stub"
+)
+
+// bootParams describe the boot partition.
+type bootParams struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Cmdline string `json:"cmdline"`
+	Serial  string `json:"serial"` // FAT volume id, 8 hex digits
+	Size    int64  `json:"size"`   // bytes; 0 is automatic
+	Epoch   int64  `json:"epoch"`  // seconds
+}
+
+// bootMinimum is the smallest boot partition: FAT16 begins at 4085 clusters
+// of one sector (Microsoft FAT specification, "FAT Type Determination").
+const bootMinimum = 4 << 20
+
+// boot adds the stage that makes the boot partition: a FAT filesystem with the
+// kernel, SYSLINUX for BIOS, a unified kernel image for UEFI and a menu for
+// GRUB on Xen.
+func (s *set) boot(kernelInputs []builder.Input) string {
+	r := s.Recipe.Recipe
+	inputs := append([]builder.Input{}, kernelInputs...)
+	inputs = append(inputs, s.packages(groupSyslinux, "syslinux")...)
+	inputs = append(inputs, s.packages(groupStub, "stub")...)
+	return s.add(builder.Stage{
+		Name:    "boot",
+		Title:   "make the boot partition",
+		Kind:    kindBoot,
+		Version: 1,
+		Tools:   s.versions("mkfs.fat", "mcopy", "syslinux"),
+		Inputs:  inputs,
+	}, bootParams{
+		Name:    r.Name,
+		Version: r.Version,
+		Cmdline: s.cmdline(),
+		Serial:  s.id("boot").Encoded()[:8],
+		Size:    int64(r.Disk.Boot.Size),
+		Epoch:   s.Epoch.Unix(),
+	})
+}
+
+// cmdline is the kernel command line of the appliance. The console named last
+// is the one that /dev/console is.
+func (s *set) cmdline() string {
+	r := s.Recipe.Recipe
+	words := []string{
+		"root=PARTUUID=" + strings.ToLower(s.guid("root").String()),
+		"rootfstype=" + r.Disk.Root.Filesystem,
+		"ro", "rootwait", "init=/init",
+		"console=hvc0", "console=ttyS0",
+		"quiet", "panic=-1",
+		"nvme_core.io_timeout=4294967295",
+	}
+	return strings.Join(append(words, r.Kernel.Cmdline...), " ")
+}
+
+// id derives a stable identity from the recipe for a part of the appliance.
+func (s *set) id(label string) digest.Digest {
+	return digest.FromString(string(s.Recipe.Digest) + "\x00" + label)
+}
+
+func (s *set) guid(label string) part.GUID {
+	return part.GUIDFrom([]byte(s.Recipe.Digest), label)
+}
+
+// makeBoot is the runner.
+func (o Options) makeBoot(ctx context.Context, w *builder.Work) (builder.Outputs, error) {
+	p, err := params[bootParams](w)
+	if err != nil {
+		return nil, err
+	}
+	syslinux, err := w.Store.Tree(ctx, layers(w, "syslinux")...)
+	if err != nil {
+		return nil, err
+	}
+	stub, err := w.Store.Tree(ctx, layers(w, "stub")...)
+	if err != nil {
+		return nil, err
+	}
+	files, err := o.bootFiles(ctx, w, p, filepath.Join(stub, pathStub))
+	if err != nil {
+		return nil, err
+	}
+	ldlinux, err := os.ReadFile(filepath.Join(syslinux, pathLdlinux))
+	if err != nil {
+		return nil, fmt.Errorf("reading SYSLINUX: %w", err)
+	}
+	files["ldlinux.c32"] = ldlinux
+
+	image := filepath.Join(w.Dir, "boot.img")
+	if err := writeFAT(ctx, w, image, p, files); err != nil {
+		return nil, err
+	}
+	desc, err := o.putDisk(ctx, w, image)
+	if err != nil {
+		return nil, err
+	}
+	mbr, err := putFile(ctx, w.Store, filepath.Join(syslinux, pathGPTMBR), mediaTypeBootCode)
+	if err != nil {
+		return nil, err
+	}
+	return builder.Outputs{"image": desc, "mbr": mbr}, nil
+}
+
+// bootFiles returns the content of the boot partition by path.
+func (o Options) bootFiles(ctx context.Context, w *builder.Work, p bootParams, stubPath string) (map[string][]byte, error) {
+	kernel, err := readInput(ctx, w, "kernel")
+	if err != nil {
+		return nil, err
+	}
+	var initramfs []byte
+	if _, ok := w.Inputs["initramfs"]; ok {
+		if initramfs, err = readInput(ctx, w, "initramfs"); err != nil {
+			return nil, err
+		}
+	}
+	stub, err := os.ReadFile(stubPath)
+	if err != nil {
+		return nil, fmt.Errorf("reading the EFI stub: %w", err)
+	}
+	osRelease := fmt.Sprintf("ID=%s\nNAME=%q\nVERSION_ID=%q\n", p.Name, p.Name, p.Version)
+	efi, err := uki.Build(uki.Image{
+		Stub:      stub,
+		OSRelease: []byte(osRelease),
+		Cmdline:   p.Cmdline,
+		Initramfs: initramfs,
+		Kernel:    kernel,
+	})
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{
+		"vmlinuz":              kernel,
+		"EFI/BOOT/BOOTX64.EFI": efi,
+		"syslinux.cfg":         []byte(syslinuxMenu(p.Cmdline, initramfs != nil)),
+		"boot/grub/grub.cfg":   []byte(grubMenu(p.Cmdline, initramfs != nil)),
+	}
+	if initramfs != nil {
+		files["initramfs"] = initramfs
+	}
+	return files, nil
+}
+
+// syslinuxMenu is the whole configuration of SYSLINUX: no prompt, no menu.
+func syslinuxMenu(cmdline string, initramfs bool) string {
+	initrd := ""
+	if initramfs {
+		initrd = "  INITRD /initramfs\n"
+	}
+	return "DEFAULT appliance\nPROMPT 0\nTIMEOUT 0\nLABEL appliance\n  LINUX /vmlinuz\n" + initrd + "  APPEND " + cmdline + "\n"
+}
+
+// grubMenu is read by GRUB on Xen, where the console is hvc0 and must be named
+// last.
+func grubMenu(cmdline string, initramfs bool) string {
+	cmdline = strings.Replace(cmdline, "console=hvc0 console=ttyS0", "console=ttyS0 console=hvc0", 1)
+	initrd := ""
+	if initramfs {
+		initrd = "initrd /initramfs\n"
+	}
+	return "set timeout=0\nlinux /vmlinuz " + cmdline + "\n" + initrd + "boot\n"
+}

@@ -1,0 +1,93 @@
+package stages
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/imgbuild/imgbuild/builder"
+)
+
+const kindData = "data"
+
+// dataParams describe the empty data partition.
+type dataParams struct {
+	Size  int64  `json:"size"`
+	UUID  string `json:"uuid"`
+	Seed  string `json:"seed"` // of the directory hash
+	UID   int    `json:"uid"`
+	GID   int    `json:"gid"`
+	Epoch int64  `json:"epoch"`
+}
+
+// data adds the stage that makes the data partition.
+func (s *set) data() string {
+	r := s.Recipe.Recipe
+	return s.add(builder.Stage{
+		Name:    "data",
+		Title:   "make the data partition",
+		Kind:    kindData,
+		Version: 1,
+		Tools:   s.versions("mke2fs"),
+	}, dataParams{
+		Size:  int64(r.Disk.Data.Size),
+		UUID:  s.guid("data filesystem").String(),
+		Seed:  s.guid("data hash seed").String(),
+		UID:   r.App.UID,
+		GID:   r.App.GID,
+		Epoch: s.Epoch.Unix(),
+	})
+}
+
+// makeData is the runner.
+func (o Options) makeData(ctx context.Context, w *builder.Work) (builder.Outputs, error) {
+	p, err := params[dataParams](w)
+	if err != nil {
+		return nil, err
+	}
+	image := filepath.Join(w.Dir, "data.img")
+	owner := fmt.Sprintf("root_owner=%d:%d", p.UID, p.GID)
+	if err := mke2fs(ctx, w, image, p.Size, p.UUID, p.Seed, "data", p.Epoch, owner); err != nil {
+		return nil, err
+	}
+	desc, err := o.putDisk(ctx, w, image)
+	if err != nil {
+		return nil, err
+	}
+	return builder.Outputs{"image": desc}, nil
+}
+
+// mke2fs makes an ext4 filesystem whose bytes depend on nothing but the
+// arguments. It is told the size in KiB.
+func mke2fs(ctx context.Context, w *builder.Work, image string, size int64, uuid, seed, label string, epoch int64, options ...string) error {
+	f, err := os.Create(image)
+	if err != nil {
+		return err
+	}
+	err = f.Truncate(size)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return fmt.Errorf("making room for the %s filesystem: %w", label, err)
+	}
+	extended := "hash_seed=" + seed + ",lazy_itable_init=0,lazy_journal_init=0,nodiscard"
+	var rest []string
+	for i, opt := range options {
+		if opt == "-d" {
+			rest = options[i:]
+			break
+		}
+		extended += "," + opt
+	}
+	// E2FSPROGS_FAKE_TIME is what version 1.47.0 knows; SOURCE_DATE_EPOCH
+	// came later. An empty configuration file keeps the host's defaults out.
+	env := []string{"E2FSPROGS_FAKE_TIME=" + strconv.FormatInt(max(epoch, 1), 10), "MKE2FS_CONFIG=/dev/null",
+		"SOURCE_DATE_EPOCH=" + strconv.FormatInt(epoch, 10)}
+	args := []string{"-F", "-q", "-b", "4096", "-I", "256", "-m", "0", "-L", label, "-U", uuid, "-E", extended,
+		"-O", "extent,flex_bg,dir_index,metadata_csum,64bit,huge_file,large_file,extra_isize,sparse_super,filetype,has_journal,resize_inode"}
+	args = append(args, rest...)
+	return runTool(ctx, w, env, "mke2fs", append(args, image, strconv.FormatInt(size>>10, 10)+"k")...)
+}

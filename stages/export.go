@@ -1,0 +1,199 @@
+package stages
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/output"
+	"github.com/imgbuild/imgbuild/output/formats"
+)
+
+// Result is what a build made; it is written as NAME.json beside the outputs.
+type Result struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Recipe  string `json:"recipe"` // digest of the resolved recipe
+	// Disk is the digest of the scrubbed disk as an artifact, Size its size
+	// in bytes.
+	Disk string `json:"disk"`
+	Size int64  `json:"size"`
+	// Epoch is the time everything carries, in seconds.
+	Epoch   int64         `json:"epoch"`
+	Cmdline string        `json:"cmdline"`
+	Memory  int64         `json:"memory"` // bytes the appliance asks for
+	CPUs    int           `json:"cpus"`
+	Ports   []int         `json:"ports,omitempty"`
+	Outputs []output.File `json:"outputs"`
+	// Sanitize is the report of the scrub.
+	Sanitize json.RawMessage `json:"sanitize"`
+	// Stages tells how long each stage took in this build, in seconds;
+	// stages that were reused are not listed.
+	Stages map[string]float64 `json:"stages,omitempty"`
+	// Settings say which settings the outputs were written with, and Stamps
+	// when each file was last changed: a build that would write the same
+	// files again leaves them alone.
+	Settings string           `json:"settings"`
+	Stamps   map[string]int64 `json:"stamps"`
+}
+
+// Export writes the outputs of a finished build into the folder and returns
+// what was made. Outputs that are there already, from the same disk and with
+// the same settings, are left alone.
+func (s *Session) Export(ctx context.Context, results map[string]builder.Outputs) (*Result, error) {
+	r := s.Recipe.Recipe
+	var selected []output.Selected
+	for _, o := range r.Outputs {
+		sel, err := formats.Select(o.Format, o.Options)
+		if err != nil {
+			return nil, err
+		}
+		selected = append(selected, sel)
+	}
+	scrubbed := results[StageScrub]
+	report, err := readBlob(ctx, s.Store, scrubbed["report"])
+	if err != nil {
+		return nil, err
+	}
+	settings, err := json.Marshal(r.Outputs)
+	if err != nil {
+		return nil, err
+	}
+	result := &Result{
+		Name: r.Name, Version: r.Version, Recipe: string(s.Recipe.Digest),
+		Disk: scrubbed["disk"].Digest.String(), Epoch: s.Options.Epoch.Unix(), Cmdline: s.Build.Cmdline,
+		Memory: int64(r.Guest.Memory), CPUs: r.Guest.CPUs, Ports: r.App.Ports,
+		Sanitize: report, Settings: string(settings), Stages: s.took,
+	}
+	dir, err := output.OpenDir(s.OutDir)
+	if err != nil {
+		return nil, err
+	}
+	if old := previous(dir, r.Name); old != nil && old.same(result, dir) {
+		old.Stages = result.Stages
+		return old, nil
+	}
+	if err := s.write(ctx, results, dir, selected, result); err != nil {
+		return nil, err
+	}
+	return result, result.save(dir)
+}
+
+// write makes the outputs.
+func (s *Session) write(ctx context.Context, results map[string]builder.Outputs, dir *output.Dir, selected []output.Selected, result *Result) error {
+	started := time.Now()
+	disk, closer, err := OpenDisk(ctx, s.Store, results[StageScrub]["disk"])
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	result.Size = disk.Size()
+	appliance, err := s.appliance(ctx, results)
+	if err != nil {
+		return err
+	}
+	s.tell(builder.Event{Kind: builder.Started, Stage: "outputs", Title: fmt.Sprintf("write %d outputs", len(selected))})
+	result.Outputs, err = output.Write(ctx, appliance, disk, dir, selected, func(done int64) {
+		s.tell(builder.Event{Kind: builder.Progress, Stage: "outputs", Done: done, Total: disk.Size(), Unit: builder.Bytes})
+	})
+	if err != nil {
+		s.tell(builder.Event{Kind: builder.Failed, Stage: "outputs", Error: err.Error()})
+		return err
+	}
+	s.tell(builder.Event{Kind: builder.Finished, Stage: "outputs", Elapsed: time.Since(started)})
+	result.Stamps = map[string]int64{}
+	for _, f := range result.Outputs {
+		info, err := os.Stat(dir.Path(f.Path))
+		if err != nil {
+			return err
+		}
+		result.Stamps[f.Path] = info.ModTime().UnixNano()
+		s.tell(builder.Event{Kind: builder.Result, Message: dir.Path(f.Path)})
+	}
+	return nil
+}
+
+// tell sends an event to the listener.
+func (s *Session) tell(e builder.Event) {
+	if s.Listen != nil {
+		e.Time = time.Now()
+		s.Listen(e)
+	}
+}
+
+// appliance describes what is wrapped.
+func (s *Session) appliance(ctx context.Context, results map[string]builder.Outputs) (output.Appliance, error) {
+	r := s.Recipe.Recipe
+	tree, err := s.image(ctx, results)
+	if err != nil {
+		return output.Appliance{}, err
+	}
+	a := output.Appliance{
+		Name: r.Name, Version: r.Version, Description: r.Description, Vendor: r.Vendor,
+		Digest: string(s.Recipe.Digest), Created: s.Options.Epoch,
+		CPUs: r.Guest.CPUs, Memory: int64(r.Guest.Memory), Firmware: "any", Ports: r.App.Ports,
+		Kernel: output.Kernel{Cmdline: s.Build.Cmdline},
+		Tree:   tree,
+	}
+	return a, nil
+}
+
+// previous reads the result of an earlier build, or returns nil.
+func previous(dir *output.Dir, name string) *Result {
+	text, err := os.ReadFile(dir.Path(name + ".json"))
+	if err != nil {
+		return nil
+	}
+	var r Result
+	if json.Unmarshal(text, &r) != nil {
+		return nil
+	}
+	return &r
+}
+
+// same reports whether the outputs of an earlier build are what this one would
+// make: nobody changed the files since.
+func (r *Result) same(now *Result, dir *output.Dir) bool {
+	if r.Disk != now.Disk || r.Settings != now.Settings || r.Recipe != now.Recipe || r.Version != now.Version || len(r.Outputs) == 0 {
+		return false
+	}
+	for _, f := range r.Outputs {
+		info, err := os.Stat(dir.Path(f.Path))
+		if err != nil || info.Size() != f.Size || info.ModTime().UnixNano() != r.Stamps[f.Path] {
+			return false
+		}
+	}
+	return true
+}
+
+// save writes the result beside the outputs.
+func (r *Result) save(dir *output.Dir) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(r); err != nil {
+		return err
+	}
+	if err := renameio.WriteFile(dir.Path(r.Name+".json"), b.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("writing the result: %w", err)
+	}
+	return nil
+}
+
+// Paths returns the paths of the outputs.
+func (r *Result) Paths(dir string) []string {
+	var paths []string
+	for _, f := range r.Outputs {
+		paths = append(paths, filepath.Join(dir, f.Path))
+	}
+	return slices.Clip(paths)
+}

@@ -1,0 +1,77 @@
+package stages
+
+import (
+	"fmt"
+
+	"github.com/imgbuild/imgbuild/recipes"
+)
+
+// Where things stand in the guest.
+const (
+	guestJRE     = "/jre"
+	guestApp     = "/app"
+	guestArchive = "/app/classes.jsa"
+)
+
+// archiveGC is the collector under which class archives are dumped. Only the
+// serial one gives the same bytes each time: G1 and the parallel collector
+// also archive heap objects, whose layout depends on the threads' timing. The
+// archive maps under every collector.
+const archiveGC = "-XX:+UseSerialGC"
+
+// dataSharing returns the options that must be the same when the archive is
+// dumped and when it is used.
+func dataSharing(mode string) []string {
+	if mode == "off" {
+		return []string{"-Xshare:off"}
+	}
+	return []string{"-Xshare:auto", "-XX:SharedArchiveFile=" + guestArchive}
+}
+
+// fitted returns the options that fit the JVM to the guest and the profile.
+//
+// The shares of memory leave room for the kernel, init, metaspace, code and
+// thread stacks, which do not shrink with the guest: the smaller the guest,
+// the smaller the heap's share.
+func fitted(r *recipes.Recipe) []string {
+	jvm, guest := r.Runtime.JVM, r.Guest
+	share := 75
+	switch mib := int64(guest.Memory) >> 20; {
+	case mib < 128:
+		share = 25
+	case mib < 512:
+		share = 50
+	case mib < 1024:
+		share = 65
+	}
+	// MinRAMPercentage is the bound that small machines get, in spite of its
+	// name; both are set so that no threshold in the JVM changes the share.
+	opts := []string{
+		fmt.Sprintf("-XX:MaxRAMPercentage=%d", share),
+		fmt.Sprintf("-XX:MinRAMPercentage=%d", share),
+		"-XX:-UsePerfData",
+		"-XX:+ExitOnOutOfMemoryError",
+		"-Dfile.encoding=UTF-8",
+		"-Dsun.jnu.encoding=UTF-8",
+		"-Djava.io.tmpdir=/tmp",
+	}
+	// The JVM's own rule for a "server class machine": below two processors
+	// or 1792 MiB the serial collector has the shorter pauses and the
+	// smaller footprint.
+	small := guest.CPUs < 2 || int64(guest.Memory) < 1792<<20
+	switch {
+	case jvm.Profile == "throughput" && !small:
+		opts = append(opts, "-XX:+UseParallelGC")
+	case jvm.Profile == "fast-start" || small:
+		opts = append(opts, "-XX:+UseSerialGC")
+	default:
+		opts = append(opts, "-XX:+UseG1GC", "-XX:G1PeriodicGCInterval=60000")
+	}
+	switch jvm.Profile {
+	case "fast-start":
+		opts = append(opts, "-XX:TieredStopAtLevel=1", "-Xss512k")
+	case "throughput":
+		opts = append(opts, "-XX:+AlwaysPreTouch", "-XX:+UseTransparentHugePages")
+	}
+	return opts
+}

@@ -1,0 +1,205 @@
+package stages
+
+import (
+	"bytes"
+	"context"
+	"debug/elf"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/stages/elfdeps"
+	"github.com/imgbuild/imgbuild/stages/files"
+	"github.com/imgbuild/imgbuild/stages/sandbox"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+const kindJRE = "jre"
+
+// jreParams describe the trimmed runtime.
+type jreParams struct {
+	TrustStore string   `json:"trustStore"`
+	JNI        []string `json:"jni,omitempty"`
+	Epoch      int64    `json:"epoch"`
+}
+
+// jre adds the stage that links the trimmed runtime.
+func (s *set) jre(jdk []builder.Input, modules string) string {
+	jvm := s.Recipe.Recipe.Runtime.JVM
+	return s.add(builder.Stage{
+		Name:    "jre",
+		Title:   "link the Java runtime",
+		Kind:    kindJRE,
+		Version: 1,
+		Tools:   s.versions("strip"),
+		Inputs:  append(append([]builder.Input{}, jdk...), builder.Input{Role: "modules", Stage: modules, Output: "modules"}),
+	}, jreParams{TrustStore: jvm.TrustStore, JNI: jvm.JNI, Epoch: s.Epoch.Unix()})
+}
+
+// dropped are files of a linked runtime that an appliance has no use for:
+// tools, what only the linker reads, and starters of other programs.
+var dropped = []string{
+	"bin/keytool", "bin/rmiregistry", "bin/jrunscript", "bin/jwebserver",
+	"lib/classlist", "lib/jrt-fs.jar", "lib/jexec", "lib/jspawnhelper", "lib/server/libjsig.so",
+}
+
+// linkJRE is the runner: jlink in the sandbox, then strip, then the closure of
+// shared libraries.
+func (o Options) linkJRE(ctx context.Context, w *builder.Work) (builder.Outputs, error) {
+	p, err := params[jreParams](w)
+	if err != nil {
+		return nil, err
+	}
+	jdk, err := o.openJDK(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	list, err := readInput(ctx, w, "modules")
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(w.Dir, "out")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
+	}
+	modules := strings.Join(strings.Fields(string(list)), ",")
+	if err := jdk.link(ctx, o, dir, modules); err != nil {
+		return nil, err
+	}
+	tree := filepath.Join(dir, "jre")
+	if err := o.trim(ctx, w, tree, p); err != nil {
+		return nil, err
+	}
+	legal, err := o.legalLayer(ctx, w, tree, p)
+	if err != nil {
+		return nil, err
+	}
+	layer, err := folderLayer(ctx, w, tree, guestJRE, p.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	libs, err := o.libraries(ctx, w, jdk, layer, p)
+	if err != nil {
+		return nil, err
+	}
+	return builder.Outputs{"layer": layer, "libs": libs, "legal": legal}, nil
+}
+
+// link runs jlink. The image is not compressed: the filesystem is, and what
+// was compressed twice ends up a third larger.
+func (j jdk) link(ctx context.Context, o Options, out, modules string) error {
+	var log bytes.Buffer
+	err := o.sandboxed(ctx, sandbox.Command{
+		Root: j.root,
+		Args: []string{j.home + "/bin/jlink", "--module-path", j.home + "/jmods", "--add-modules", modules,
+			"--output", "/out/jre", "--strip-debug", "--no-header-files", "--no-man-pages"},
+		Binds:  []sandbox.Bind{{Source: out, Target: "/out", Write: true}},
+		Stdout: &log, Stderr: &log,
+	})
+	if err == nil {
+		return nil
+	}
+	if text := log.String(); strings.Contains(text, "Module ") && strings.Contains(text, "not found") {
+		return fault.New(fault.Input, fmt.Errorf("jlink: %s", lastLines(text, 1)),
+			"correct runtime.jvm.modules or runtime.jvm.addModules")
+	}
+	return fmt.Errorf("running jlink: %w\n%s", err, lastLines(log.String(), 8))
+}
+
+// run runs a tool of the JDK and returns what it printed.
+func (j jdk) run(ctx context.Context, o Options, tool string, args []string, binds ...sandbox.Bind) (string, error) {
+	var log bytes.Buffer
+	err := o.sandboxed(ctx, sandbox.Command{
+		Root:   j.root,
+		Args:   append([]string{j.home + "/bin/" + tool}, args...),
+		Binds:  binds,
+		Stdout: &log, Stderr: &log,
+	})
+	if err != nil {
+		return "", fmt.Errorf("running %s: %w\n%s", tool, err, lastLines(log.String(), 8))
+	}
+	return log.String(), nil
+}
+
+// trim removes what the guest has no use for and strips the rest.
+func (o Options) trim(ctx context.Context, w *builder.Work, tree string, p jreParams) error {
+	remove := dropped
+	if p.TrustStore == "none" {
+		remove = append([]string{"lib/security/cacerts"}, remove...)
+	}
+	for _, name := range remove {
+		if err := os.Remove(filepath.Join(tree, name)); err != nil && !os.IsNotExist(err) {
+			return err
+		}
+	}
+	var programs []string
+	err := filepath.WalkDir(tree, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && isELF(path) {
+			programs = append(programs, path)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("looking through the runtime: %w", err)
+	}
+	return runTool(ctx, w, nil, "strip", append([]string{"-p", "--strip-unneeded"}, programs...)...)
+}
+
+func isELF(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var magic [4]byte
+	_, err = io.ReadFull(f, magic[:])
+	return err == nil && string(magic[:]) == elf.ELFMAG
+}
+
+// legalLayer moves the licence files out of the runtime: they travel beside
+// the appliance, not in it.
+func (o Options) legalLayer(ctx context.Context, w *builder.Work, tree string, p jreParams) (ocispec.Descriptor, error) {
+	legal := filepath.Join(w.Dir, "legal")
+	if err := os.Rename(filepath.Join(tree, "legal"), legal); err != nil && !os.IsNotExist(err) {
+		return ocispec.Descriptor{}, err
+	}
+	if err := os.MkdirAll(legal, 0o755); err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	return folderLayer(ctx, w, legal, "/jre/legal", p.Epoch)
+}
+
+// libraries makes the layer of shared libraries that the runtime needs, read
+// from the ELF files themselves.
+func (o Options) libraries(ctx context.Context, w *builder.Work, j jdk, jre ocispec.Descriptor, p jreParams) (ocispec.Descriptor, error) {
+	root, err := w.Store.Tree(ctx, append(layers(w, "jdk"), jre)...)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	var programs []string
+	err = filepath.WalkDir(filepath.Join(root, guestJRE), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && isELF(path) {
+			programs = append(programs, strings.TrimPrefix(path, root))
+		}
+		return err
+	})
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	libraries, err := elfdeps.Closure(root, programs, p.JNI)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	entries, err := libraryEntries(root, libraries)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	return put(ctx, w.Store, mediaTypeLayer, func(out io.Writer) error {
+		return files.Layer(ctx, out, entries, epochTime(p.Epoch))
+	})
+}

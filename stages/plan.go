@@ -1,0 +1,195 @@
+package stages
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/recipes"
+	"github.com/opencontainers/go-digest"
+)
+
+// Build is a plan and the names of the stages whose outputs the caller needs.
+type Build struct {
+	Plan *builder.Plan
+	// Layers are the outputs that make up the root filesystem, lowest first.
+	Layers []builder.Input
+	// Kernel, and Initramfs unless empty, are the outputs for a direct boot.
+	Kernel    builder.Input
+	Initramfs builder.Input
+	// Legal are the outputs that hold licence files.
+	Legal []builder.Input
+	// Cmdline is the kernel command line.
+	Cmdline string
+}
+
+// Plan makes the plan of a build. It reads the recipe, the lock and the
+// versions of outside programs, and changes nothing. Every input must be in
+// the lock: see [Pin].
+func (o Options) Plan(ctx context.Context) (*Build, error) {
+	s := &set{Options: o, ctx: ctx}
+	b := &Build{}
+	s.tree(b)
+	kernel := s.kernel()
+	b.Kernel = kernel[0]
+	if len(kernel) > 1 {
+		b.Initramfs = kernel[1]
+	}
+	b.Cmdline = s.cmdline()
+
+	boot := s.boot(kernel)
+	root := s.root(roles("layer", b.Layers))
+	data := ""
+	if o.Recipe.Recipe.Disk.Data != nil {
+		data = s.data()
+	}
+	s.scrub(s.disk(boot, root, data))
+	if s.err != nil {
+		return nil, s.err
+	}
+	targets := []string{StageScrub}
+	for _, in := range slices.Concat(b.Layers, b.Legal, []builder.Input{b.Kernel}) {
+		if !slices.Contains(targets, in.Stage) {
+			targets = append(targets, in.Stage)
+		}
+	}
+	if s.has(StageClasses) {
+		targets = append(targets, StageClasses)
+	}
+	plan, err := builder.NewPlan(s.stages, targets)
+	if err != nil {
+		return nil, err
+	}
+	b.Plan = plan
+	return b, nil
+}
+
+// Runners returns the runner of each kind of stage.
+func (o Options) Runners() map[string]builder.Runner {
+	runners := map[string]builder.Runner{}
+	for kind, run := range map[string]builder.RunnerFunc{
+		kindPackages:      o.fetchPackages,
+		kindImage:         o.fetchImage,
+		kindApp:           o.collectApp,
+		kindModules:       o.findModules,
+		kindJRE:           o.linkJRE,
+		kindSkeleton:      o.layOut,
+		kindImageSkeleton: o.layOutOnImage,
+		kindFolder:        o.packFolder,
+		kindTrain:         o.trainClasses,
+		kindPinned:        o.pinnedClasses,
+		kindArchive:       o.dumpArchive,
+		kindUniversal:     o.buildKernel,
+		kindPackaged:      o.unpackKernel,
+		kindOwnKernel:     o.takeKernel,
+		kindBoot:          o.makeBoot,
+		kindRoot:          o.makeRoot,
+		kindData:          o.makeData,
+		kindDisk:          o.makeDisk,
+		kindScrub:         o.scrubDisk,
+	} {
+		runners[kind] = run
+	}
+	return runners
+}
+
+// tree adds the stages that make the layers of the root.
+func (s *set) tree(b *Build) {
+	runtime := s.Recipe.Recipe.Runtime
+	app := s.app()
+	appLayer := from(app, "layer")
+	switch {
+	case runtime.JVM != nil:
+		s.javaTree(b, app, appLayer)
+	case runtime.OCI != nil:
+		image := s.container(runtime.OCI.Image)
+		b.Layers = []builder.Input{from(image, "layer"), from(s.skeletonOn(image), "layer"), appLayer}
+	default:
+		command := append([]string{binaryPath(s.Recipe.Recipe.App.Binary)}, s.Recipe.Recipe.App.Args...)
+		b.Layers = []builder.Input{from(s.skeleton(command, ""), "layer"), appLayer}
+	}
+}
+
+// javaTree adds the stages of a Java app: the trimmed runtime and the archive
+// of its classes.
+func (s *set) javaTree(b *Build, app string, appLayer builder.Input) {
+	jvm := s.Recipe.Recipe.Runtime.JVM
+	jdk := s.jdk()
+	modules := s.modules(jdk, []builder.Input{
+		{Role: "app", Stage: app, Output: "layer"},
+		{Role: "classpath", Stage: app, Output: "classpath"},
+	})
+	jre := s.jre(jdk, modules)
+	command := slices.Concat([]string{guestJRE + "/bin/java"},
+		dataSharing(jvm.CDS.Mode), fitted(&s.Recipe.Recipe), jvm.Options)
+	skeleton := s.skeleton(command, app)
+
+	b.Layers = []builder.Input{from(skeleton, "layer"), from(jre, "libs"), from(jre, "layer"), appLayer}
+	b.Legal = []builder.Input{from(jre, "legal")}
+	if jvm.CDS.Mode == "off" {
+		return
+	}
+	stack := append(roles("layer", b.Layers), builder.Input{Role: "config", Stage: skeleton, Output: "config"})
+	classes := ""
+	if jvm.CDS.Mode == "app" {
+		classes = s.classes(stack)
+	}
+	b.Layers = append(b.Layers, from(s.archive(stack, classes), "layer"))
+}
+
+// jdk returns the inputs that hold the JDK, with the roles jdk/….
+func (s *set) jdk() []builder.Input {
+	switch jdk := s.Recipe.Recipe.Runtime.JVM.JDK; {
+	case jdk.OCI != "":
+		return []builder.Input{{Role: "jdk/000", Stage: s.container(jdk.OCI), Output: "layer"}}
+	case jdk.Path != "":
+		// A JDK that came without a package brings no C library with it.
+		return append(s.packages(groupJavaLibraries, "jdk"),
+			builder.Input{Role: "jdk/own", Stage: s.folder(jdk.Path, "/opt/jdk"), Output: "layer"})
+	default:
+		return s.packages(jdk.Package, "jdk")
+	}
+}
+
+// from names an output of a stage; its role is given by who uses it.
+func from(stage, name string) builder.Input {
+	return builder.Input{Role: name, Stage: stage, Output: name}
+}
+
+// roles gives inputs the roles prefix/000, prefix/001 and so on.
+func roles(prefix string, inputs []builder.Input) []builder.Input {
+	out := slices.Clone(inputs)
+	for i := range out {
+		out[i].Role = fmt.Sprintf("%s/%03d", prefix, i)
+	}
+	return out
+}
+
+// TrainingKey identifies what a class list was made for: the runtime, the
+// app's files and how they are run. A list for another key may still be used,
+// but names the wrong classes.
+func (o Options) TrainingKey() string {
+	r := o.Recipe.Recipe
+	var parts []any
+	parts = append(parts, r.Runtime, r.App, r.Files)
+	for _, group := range slices.Sorted(maps.Keys(o.Lock.Packages)) {
+		if group == r.Runtime.JVM.JDK.Package || isAppGroup(&r, group) {
+			parts = append(parts, o.Lock.Packages[group])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Lock.Files)) {
+		parts = append(parts, name, o.Lock.Files[name].SHA256)
+	}
+	return digest.FromBytes(canonical(parts)).String()
+}
+
+func isAppGroup(r *recipes.Recipe, group string) bool {
+	for _, p := range r.App.Packages {
+		if packageGroup(p) == group {
+			return true
+		}
+	}
+	return false
+}

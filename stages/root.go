@@ -1,0 +1,115 @@
+package stages
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/imgbuild/imgbuild/builder"
+)
+
+const kindRoot = "root"
+
+// rootParams describe the root filesystem image.
+type rootParams struct {
+	Filesystem  string `json:"filesystem"`
+	Compression string `json:"compression,omitempty"`
+	Size        int64  `json:"size,omitempty"` // bytes; 0 is automatic
+	UUID        string `json:"uuid"`
+	Epoch       int64  `json:"epoch"`
+}
+
+// rootTools are the programs that make each kind of root.
+var rootTools = map[string][]string{
+	"erofs":    {"mkfs.erofs"},
+	"squashfs": {"mksquashfs"},
+	"ext4":     {"mke2fs", "debugfs"},
+}
+
+// root adds the stage that turns the stack of layers into a filesystem image.
+func (s *set) root(stack []builder.Input) string {
+	r := s.Recipe.Recipe.Disk.Root
+	tools := rootTools[r.Filesystem]
+	return s.add(builder.Stage{
+		Name:    "root",
+		Title:   "make the " + r.Filesystem + " root",
+		Kind:    kindRoot,
+		Version: 1,
+		Tools:   s.versions(tools...),
+		Inputs:  stack,
+	}, rootParams{
+		Filesystem:  r.Filesystem,
+		Compression: r.Compression,
+		Size:        int64(r.Size),
+		UUID:        s.guid("root filesystem").String(),
+		Epoch:       s.Epoch.Unix(),
+	})
+}
+
+// makeRoot is the runner.
+func (o Options) makeRoot(ctx context.Context, w *builder.Work) (builder.Outputs, error) {
+	p, err := params[rootParams](w)
+	if err != nil {
+		return nil, err
+	}
+	stack := layers(w, "layer")
+	tree, err := w.Store.Tree(ctx, stack...)
+	if err != nil {
+		return nil, err
+	}
+	owners, err := readOwners(ctx, w.Store, stack)
+	if err != nil {
+		return nil, err
+	}
+	image := filepath.Join(w.Dir, "root.img")
+	write := map[string]func(context.Context, *builder.Work, rootParams, string, string, ownership) error{
+		"erofs": makeErofs, "squashfs": makeSquashfs, "ext4": makeExt4,
+	}[p.Filesystem]
+	if err := write(ctx, w, p, tree, image, owners); err != nil {
+		return nil, err
+	}
+	if err := grow(image, p.Size); err != nil {
+		return nil, err
+	}
+	desc, err := o.putDisk(ctx, w, image)
+	if err != nil {
+		return nil, err
+	}
+	return builder.Outputs{"image": desc}, nil
+}
+
+// grow rounds the image up to whole MiB, or to the size that was asked for.
+func grow(image string, size int64) error {
+	info, err := os.Stat(image)
+	if err != nil {
+		return err
+	}
+	const unit = 1 << 20
+	if size == 0 {
+		size = (info.Size() + unit - 1) / unit * unit
+	}
+	if info.Size() > size {
+		return fmt.Errorf("the root takes %d bytes and disk.root.size is %d", info.Size(), size)
+	}
+	return os.Truncate(image, size)
+}
+
+func makeErofs(ctx context.Context, w *builder.Work, p rootParams, tree, image string, owners ownership) error {
+	args := []string{"-T" + strconv.FormatInt(p.Epoch, 10), "-U" + p.UUID, "-x-1"}
+	if p.Compression != "none" {
+		args = append(args, "-z"+p.Compression, "-C65536")
+	}
+	return owners.run(ctx, w, tree, "mkfs.erofs", append(args, image, tree)...)
+}
+
+func makeSquashfs(ctx context.Context, w *builder.Work, p rootParams, tree, image string, owners ownership) error {
+	epoch := strconv.FormatInt(p.Epoch, 10)
+	args := []string{tree, image, "-noappend", "-no-progress", "-no-xattrs", "-quiet",
+		"-mkfs-time", epoch, "-all-time", epoch, "-comp", p.Compression}
+	if p.Compression == "lz4" {
+		args = append(args, "-Xhc")
+	}
+	return owners.run(ctx, w, tree, "mksquashfs", args...)
+}

@@ -1,0 +1,96 @@
+package stages
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/sanitize"
+	"github.com/imgbuild/imgbuild/sanitize/drivers"
+)
+
+const kindScrub = "scrub"
+
+// scrubParams say how strict the gate behind the scrub is.
+type scrubParams struct {
+	Policy string `json:"policy"`
+}
+
+// scrub adds the stage that zeroes every dead byte and proves it.
+func (s *set) scrub(disk string) string {
+	return s.add(builder.Stage{
+		Name:    StageScrub,
+		Title:   "scrub and prove the disk",
+		Kind:    kindScrub,
+		Version: 1,
+		Inputs:  []builder.Input{{Role: "disk", Stage: disk, Output: "disk"}},
+	}, scrubParams{Policy: s.Recipe.Recipe.Sanitize.Policy})
+}
+
+// scrubDisk is the runner. It fails, under every policy but "none", when a
+// byte has no owner or the proof does not hold.
+func (o Options) scrubDisk(ctx context.Context, w *builder.Work) (builder.Outputs, error) {
+	p, err := params[scrubParams](w)
+	if err != nil {
+		return nil, err
+	}
+	r, closer, err := OpenDisk(ctx, w.Store, w.Inputs["disk"])
+	if err != nil {
+		return nil, err
+	}
+	defer closer.Close()
+	path := filepath.Join(w.Dir, "disk.img")
+	f, err := disk.CreateFile(path, r.Size())
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := disk.Copy(ctx, r, nil, nopClose{f}); err != nil {
+		return nil, fmt.Errorf("copying the disk: %w", err)
+	}
+	report, err := sanitize.Scrub(ctx, f, sanitize.Options{Drivers: drivers.All()})
+	if err != nil {
+		return nil, fault.New(fault.Residue, fmt.Errorf("scrubbing the disk: %w", err))
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	if err := gate(report, p.Policy); err != nil {
+		return nil, err
+	}
+	desc, err := o.putDisk(ctx, w, path)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	account, err := putBytes(ctx, w.Store, append(text, '\n'), mediaTypeJSON)
+	if err != nil {
+		return nil, err
+	}
+	return builder.Outputs{"disk": desc, "report": account}, nil
+}
+
+// gate decides whether the disk may go on.
+func gate(report *sanitize.Report, policy string) error {
+	if policy == "none" {
+		return nil
+	}
+	if report.Proof == nil || !report.Proof.OK {
+		return fault.New(fault.Residue, errors.New("the scrubbed disk does not prove clean"))
+	}
+	if len(report.Unknown) > 0 {
+		u := report.Unknown[0]
+		return fault.New(fault.Residue, fmt.Errorf("%d regions of the disk have no owner; the first is %s, %d bytes at offset %d",
+			len(report.Unknown), u.Owner, u.Length, u.Offset),
+			"`sanitize: {policy: none}` lets such a disk pass")
+	}
+	return nil
+}
