@@ -91,13 +91,14 @@ func (o Options) linkJRE(ctx context.Context, w *builder.Work) (builder.Outputs,
 }
 
 // link runs jlink. The image is not compressed: the filesystem is, and what
-// was compressed twice ends up a third larger.
+// was compressed twice ends up a third larger. Native code is stripped after,
+// because jlink looks for objcopy beside itself.
 func (j jdk) link(ctx context.Context, o Options, out, modules string) error {
 	var log bytes.Buffer
 	err := o.sandboxed(ctx, sandbox.Command{
 		Root: j.root,
 		Args: []string{j.home + "/bin/jlink", "--module-path", j.home + "/jmods", "--add-modules", modules,
-			"--output", "/out/jre", "--strip-debug", "--no-header-files", "--no-man-pages"},
+			"--output", "/out/jre", "--strip-java-debug-attributes", "--no-header-files", "--no-man-pages"},
 		Binds:  []sandbox.Bind{{Source: out, Target: "/out", Write: true}},
 		Stdout: &log, Stderr: &log,
 	})

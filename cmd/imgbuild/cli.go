@@ -80,6 +80,7 @@ func (c *cli) root() *cobra.Command {
 	flags.StringVar(&c.cacheDir, "cache-dir", "", "folder of the cache (default $IMGBUILD_CACHE_DIR or the user's cache folder)")
 	flags.StringVar(&c.logLevel, "log-level", envOr("IMGBUILD_LOG_LEVEL", "warn"), "trace, debug, info, warn or error")
 	flags.StringVar(&c.progress, "progress", envOr("IMGBUILD_PROGRESS", "auto"), "auto, tty, plain, json or none")
+	cmd.PersistentPreRun = func(*cobra.Command, []string) { store.RouteLogs(c.logger()) }
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.New(fault.Usage, err, "`"+cmd.CommandPath()+" --help` lists the flags")
 	})
