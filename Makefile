@@ -3,8 +3,20 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 INIT    := kernel/guest/bin/init
 EPOCH   := 1980-01-01T00:00:02Z
+SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: build demo test test-short test-slow docker-test lint tools clean examples $(INIT) bin/imgbuild
+# What a build of an appliance runs, and what a test of imgbuild runs besides.
+BUILD_PACKAGES := build-essential bc bison flex libelf-dev libssl-dev dwarves kmod cpio rsync ccache \
+	openjdk-17-jdk-headless erofs-utils squashfs-tools e2fsprogs dosfstools mtools syslinux \
+	fakeroot bubblewrap util-linux binutils xz-utils zstd qemu-system-x86 qemu-system-data seabios ovmf curl
+TEST_PACKAGES := qemu-utils gdisk fdisk foremost zerofree xfsprogs ntfs-3g proot skopeo docker-registry \
+	libxml2-utils nbdkit netcat-openbsd lz4 mmdebstrap jq git
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+GOTESTSUM   := gotest.tools/gotestsum@v1.13.0
+
+.PHONY: build demo test test-short docker-test lint tools tools-build clean examples $(INIT) bin/imgbuild
 
 build: bin/imgbuild
 
@@ -27,3 +39,42 @@ examples/hello-jvm/build/hello.jar: $(shell find examples/hello-jvm/src -name '*
 
 examples/go-static/build/server: examples/go-static/main.go
 	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags "-s -w -buildid=" -o $@ ./examples/go-static
+
+# From nothing to the answer of an appliance.
+demo: tools-build build examples
+	examples/demo.sh
+
+# Everything: the linters, every unit with the race detector, and appliances
+# that are built and booted. The kernel is built once and kept in the cache.
+test: tools lint examples build
+	$(GO) run $(GOTESTSUM) --format pkgname-and-test-fails --junitfile out/test.xml -- -race -timeout 60m ./...
+
+test-short: $(INIT)
+	$(GO) test -short ./...
+
+docker-test: build examples
+	test/docker/test.sh
+
+# govulncheck asks a database on the network: where that cannot be reached the
+# check is left out, and says so.
+lint: $(INIT)
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	@mkdir -p out; if $(GO) run $(GOVULNCHECK) ./... > out/vuln.txt 2>&1; then tail -1 out/vuln.txt; \
+	elif grep -q 'Vulnerability #' out/vuln.txt; then cat out/vuln.txt; exit 1; \
+	else echo "lint: govulncheck was left out: $$(tail -1 out/vuln.txt)"; fi
+
+tools-build: ; @$(call install,$(BUILD_PACKAGES))
+tools: ; @$(call install,$(BUILD_PACKAGES) $(TEST_PACKAGES))
+
+# install gets the packages that are missing from the machine's own sources.
+define install
+need=; for p in $(1); do \
+	dpkg-query -W -f '$${Status}\n' $$p 2>/dev/null | grep -q 'ok installed' || need="$$need $$p"; done; \
+if [ -n "$$need" ]; then echo "installing$$need"; $(SUDO) apt-get update -q && \
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$need; fi
+endef
+
+clean:
+	rm -rf bin out $(INIT) examples/*/build

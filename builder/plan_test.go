@@ -144,7 +144,7 @@ func TestContentKey(t *testing.T) {
 	}
 	other := desc
 	other.MediaType = "text/html"
-	if key(desc) != key(desc) || key(desc) == key(other) {
+	if again := desc; key(desc) != key(again) || key(desc) == key(other) {
 		t.Error("the key is not a function of the descriptor")
 	}
 	if key(desc) == mustPlan(t, []builder.Stage{stage("a"), s}, "b").Key("b") {

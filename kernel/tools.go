@@ -75,7 +75,7 @@ func (t Tool) find(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, gcc, "-E", "-x", "c", "-")
 	cmd.Stdin = strings.NewReader("#include <" + t.Header + ">\n")
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("C header %s is not installed", t.Header)
+		return fmt.Errorf("header %s is not installed", t.Header)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/fault"
 )
 
@@ -64,7 +66,11 @@ func (p *Pending) Finish(format string) (File, error) {
 	if err != nil {
 		return File{}, err
 	}
-	sum, err := Digest(p.File, info.Size())
+	d, err := disk.NewFile(p.File)
+	if err != nil {
+		return File{}, err
+	}
+	sum, err := digest(d)
 	if err != nil {
 		return File{}, fmt.Errorf("digesting %s: %w", p.name, err)
 	}
@@ -85,14 +91,34 @@ func (p *Pending) Abort() {
 	os.Remove(p.Name())
 }
 
-// Digest returns the SHA-256 of the first size bytes of r, in hexadecimal.
-func Digest(r io.ReaderAt, size int64) (string, error) {
+// digest returns the SHA-256 of all of r, in hexadecimal. Holes are hashed
+// without being read.
+func digest(r disk.Reader) (string, error) {
 	h := sha256.New()
-	buf := make([]byte, 1<<20)
-	if _, err := io.CopyBuffer(h, struct{ io.Reader }{io.NewSectionReader(r, 0, size)}, buf); err != nil {
-		return "", err
+	buf, zeros := make([]byte, 1<<20), make([]byte, 1<<20)
+	var off int64
+	for e, err := range disk.DataExtents(r) {
+		if err != nil {
+			return "", err
+		}
+		hashZeros(h, zeros, e.Off-off)
+		// The buffer is for readers that cannot write themselves into a hash.
+		data := struct{ io.Reader }{io.NewSectionReader(r, e.Off, e.Len)}
+		if n, err := io.CopyBuffer(h, data, buf); err != nil || n != e.Len {
+			return "", errors.Join(err, fmt.Errorf("%d bytes of %d read at offset %d", n, e.Len, e.Off))
+		}
+		off = e.End()
 	}
+	hashZeros(h, zeros, r.Size()-off)
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func hashZeros(h hash.Hash, zeros []byte, n int64) {
+	for n > 0 {
+		step := min(n, int64(len(zeros)))
+		h.Write(zeros[:step])
+		n -= step
+	}
 }
 
 // allocated returns the bytes that a file takes on disk.

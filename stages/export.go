@@ -15,6 +15,7 @@ import (
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/output/formats"
+	"github.com/imgbuild/imgbuild/recipes"
 )
 
 // Result is what a build made; it is written as NAME.json beside the outputs.
@@ -27,12 +28,14 @@ type Result struct {
 	Disk string `json:"disk"`
 	Size int64  `json:"size"`
 	// Epoch is the time everything carries, in seconds.
-	Epoch   int64         `json:"epoch"`
-	Cmdline string        `json:"cmdline"`
-	Memory  int64         `json:"memory"` // bytes the appliance asks for
-	CPUs    int           `json:"cpus"`
-	Ports   []int         `json:"ports,omitempty"`
-	Outputs []output.File `json:"outputs"`
+	Epoch   int64  `json:"epoch"`
+	Cmdline string `json:"cmdline"`
+	Memory  int64  `json:"memory"` // bytes the appliance asks for
+	CPUs    int    `json:"cpus"`
+	Ports   []int  `json:"ports,omitempty"`
+	// Checks are what `imgbuild test` asks of the booted appliance.
+	Checks  []recipes.Check `json:"checks,omitempty"`
+	Outputs []output.File   `json:"outputs"`
 	// Sanitize is the report of the scrub.
 	Sanitize json.RawMessage `json:"sanitize"`
 	// Stages tells how long each stage took in this build, in seconds;
@@ -70,7 +73,7 @@ func (s *Session) Export(ctx context.Context, results map[string]builder.Outputs
 	result := &Result{
 		Name: r.Name, Version: r.Version, Recipe: string(s.Recipe.Digest),
 		Disk: scrubbed["disk"].Digest.String(), Epoch: s.Options.Epoch.Unix(), Cmdline: s.Build.Cmdline,
-		Memory: int64(r.Guest.Memory), CPUs: r.Guest.CPUs, Ports: r.App.Ports,
+		Memory: int64(r.Guest.Memory), CPUs: r.Guest.CPUs, Ports: r.App.Ports, Checks: r.Test,
 		Sanitize: report, Settings: string(settings), Stages: s.took,
 	}
 	dir, err := output.OpenDir(s.OutDir)
@@ -78,10 +81,8 @@ func (s *Session) Export(ctx context.Context, results map[string]builder.Outputs
 		return nil, err
 	}
 	if old := previous(dir, r.Name); old != nil && old.same(result, dir) {
-		old.Stages = result.Stages
-		return old, nil
-	}
-	if err := s.write(ctx, results, dir, selected, result); err != nil {
+		result.Size, result.Outputs, result.Stamps = old.Size, old.Outputs, old.Stamps
+	} else if err := s.write(ctx, results, dir, selected, result); err != nil {
 		return nil, err
 	}
 	return result, result.save(dir)

@@ -2,7 +2,6 @@ package vm
 
 import (
 	"encoding/json"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -85,48 +84,4 @@ func (rep *Report) WriteJSON(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(rep)
-}
-
-// The elements of JUnit XML that every CI system reads.
-type (
-	junitSuite struct {
-		XMLName  xml.Name    `xml:"testsuite"`
-		Name     string      `xml:"name,attr"`
-		Tests    int         `xml:"tests,attr"`
-		Failures int         `xml:"failures,attr"`
-		Cases    []junitCase `xml:"testcase"`
-		Out      string      `xml:"system-out,omitempty"`
-	}
-	junitCase struct {
-		Class   string        `xml:"classname,attr"`
-		Name    string        `xml:"name,attr"`
-		Time    string        `xml:"time,attr"`
-		Failure *junitFailure `xml:"failure,omitempty"`
-	}
-	junitFailure struct {
-		Message string `xml:"message,attr"`
-	}
-)
-
-// WriteJUnit writes the report as a JUnit test suite of the given name.
-func (rep *Report) WriteJUnit(w io.Writer, name string) error {
-	suite := junitSuite{Name: name, Tests: len(rep.Results), Out: strings.Join(rep.Console, "\n")}
-	for _, res := range rep.Results {
-		c := junitCase{Class: name, Name: res.Check, Time: fmt.Sprintf("%.3f", res.Elapsed)}
-		if !res.OK {
-			c.Failure = &junitFailure{res.Detail}
-			suite.Failures++
-		}
-		suite.Cases = append(suite.Cases, c)
-	}
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
-	}
-	enc := xml.NewEncoder(w)
-	enc.Indent("", "  ")
-	if err := enc.Encode(suite); err != nil {
-		return fmt.Errorf("writing JUnit XML: %w", err)
-	}
-	_, err := io.WriteString(w, "\n")
-	return err
 }

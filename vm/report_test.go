@@ -34,7 +34,7 @@ func TestReport(t *testing.T) {
 	for file, write := range map[string]func(io.Writer) error{
 		"report.txt":  rep.WriteTable,
 		"report.json": rep.WriteJSON,
-		"report.xml":  func(w io.Writer) error { return rep.WriteJUnit(w, "hello 1.0.0") },
+		"report.xml":  func(w io.Writer) error { return WriteJUnit(w, Suite{"hello 1.0.0", rep}) },
 	} {
 		var got bytes.Buffer
 		if err := write(&got); err != nil {

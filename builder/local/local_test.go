@@ -110,12 +110,11 @@ func TestFailure(t *testing.T) {
 func TestPanic(t *testing.T) {
 	b := newBench(t)
 	b.runners["panic"] = builder.RunnerFunc(func(context.Context, *builder.Work) (builder.Outputs, error) {
-		var m map[string]int
-		m["x"] = 1
-		return nil, nil
+		var none []string
+		return nil, errors.New(none[0])
 	})
 	_, err := b.run([]builder.Stage{{Name: "boom", Kind: "panic"}}, "boom")
-	if err == nil || !strings.HasPrefix(err.Error(), "stage boom: ") || !strings.Contains(err.Error(), "nil map") {
+	if err == nil || !strings.HasPrefix(err.Error(), "stage boom: ") || !strings.Contains(err.Error(), "out of range") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -292,6 +291,6 @@ func TestContentIsOfTheSession(t *testing.T) {
 		}
 	}
 	if got := get(t, a, desc); string(got) != "pulled" {
-		t.Error(fmt.Sprintf("got %q", got))
+		t.Errorf("got %q", got)
 	}
 }

@@ -26,9 +26,8 @@ type machineFlags struct {
 	cpus                           int
 }
 
-func (f *machineFlags) add(cmd *cobra.Command) {
+func (f *machineFlags) addMachine(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.boot, "boot", string(vm.BIOS), "bios, uefi, direct (QEMU loads the kernel) or pvh")
 	flags.StringVar(&f.accel, "accel", string(vm.Auto), "auto, kvm or tcg (emulation)")
 	flags.StringVar(&f.machine, "machine", string(vm.Q35), "q35, pc or microvm")
 	flags.StringVar(&f.bus, "bus", string(vm.Virtio), "bus of the disk: virtio, nvme, ahci, ide or scsi")
@@ -73,15 +72,11 @@ func (c *cli) find(ctx context.Context, arg string, b buildOptions) (target, err
 	if !isRecipe(arg) {
 		return imageTarget(arg)
 	}
-	r, err := recipes.Resolve(recipes.Options{Path: arg, Set: b.set})
-	if err != nil {
-		return target{}, err
-	}
 	result, err := c.build(ctx, arg, b)
 	if err != nil {
 		return target{}, err
 	}
-	t := target{memory: result.Memory, cpus: result.CPUs, ports: result.Ports, checks: r.Recipe.Test}
+	t := target{memory: result.Memory, cpus: result.CPUs, ports: result.Ports, checks: result.Checks}
 	for _, want := range []string{"raw", "qcow2"} {
 		i := slices.IndexFunc(result.Outputs, func(f output.File) bool { return f.Format == want })
 		if i >= 0 {
@@ -111,7 +106,7 @@ func imageTarget(path string) (target, error) {
 	if err := json.Unmarshal(text, &r); err != nil || r.Memory == 0 {
 		return t, nil
 	}
-	t.memory, t.cpus, t.ports = r.Memory, r.CPUs, r.Ports
+	t.memory, t.cpus, t.ports, t.checks = r.Memory, r.CPUs, r.Ports, r.Checks
 	return t, nil
 }
 

@@ -36,7 +36,8 @@ KVM is used when a canary guest shows that it works, else emulation.`,
 		RunE:    func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args[0], o) },
 	}
 	o.addBuild(cmd)
-	o.machineFlags.add(cmd)
+	o.addMachine(cmd)
+	cmd.Flags().StringVar(&o.boot, "boot", string(vm.BIOS), "bios, uefi, direct (QEMU loads the kernel) or pvh")
 	cmd.Flags().StringVarP(&o.out, "output", "o", "out", "folder of the outputs when a recipe is built")
 	cmd.Flags().StringArrayVarP(&o.ports, "publish", "p", nil, "lead a port here to a port of the guest: 18080:8080; 0:8080 picks a free one")
 	cmd.Flags().BoolVar(&o.write, "write", false, "let the guest change the image")

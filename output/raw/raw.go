@@ -5,8 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 
+	"github.com/imgbuild/imgbuild/disk/raw"
 	"github.com/imgbuild/imgbuild/output"
 )
 
@@ -33,16 +33,10 @@ func (f Format) Begin(_ context.Context, a output.Appliance, dir *output.Dir, si
 	if err != nil {
 		return nil, err
 	}
-	if err := p.Truncate(size); err != nil {
+	enc, err := raw.Create(p.File, size)
+	if err != nil {
 		p.Abort()
 		return nil, fmt.Errorf("making room for %d bytes: %w", size, err)
 	}
-	return output.FileSink(f.Name(), p, asItIs{p}), nil
+	return output.FileSink(f.Name(), p, enc), nil
 }
-
-// asItIs is the file itself: what is not written stays a hole. It stays open
-// until it is committed.
-type asItIs struct{ io.WriterAt }
-
-// Close implements disk.Sink.
-func (asItIs) Close() error { return nil }

@@ -179,9 +179,6 @@ func (s *super) descBlocks() int64 {
 // groupStart returns the first block of group g.
 func (s *super) groupStart(g int64) int64 { return s.firstData + g*s.blocksPerGroup }
 
-// groupEnd returns the block behind group g.
-func (s *super) groupEnd(g int64) int64 { return min(s.groupStart(g+1), s.blocks) }
-
 // superBlock returns where group g keeps its superblock, if it has one. A
 // bigalloc filesystem with blocks of 1 KiB counts from block 0, which is the
 // boot block (e2fsprogs, ext2fs_super_and_bgd_loc2).

@@ -64,7 +64,7 @@ func (c dockerConfig) find(host string) (user, secret string, err error) {
 			text, err := base64.StdEncoding.DecodeString(auth.Auth)
 			user, secret, ok := strings.Cut(string(text), ":")
 			if err != nil || !ok {
-				return "", "", fault.New(fault.Input, fmt.Errorf("Docker's configuration holds malformed credentials for %s", key))
+				return "", "", fault.New(fault.Input, fmt.Errorf("malformed credentials for %s in Docker's configuration", key))
 			}
 			return user, secret, nil
 		}
