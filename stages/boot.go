@@ -24,7 +24,7 @@ const (
 // Paths inside those packages.
 const (
 	pathLdlinux = "usr/lib/syslinux/modules/bios/ldlinux.c32"
-	pathGPTMBR  = "usr/lib/SYSLINUX/gptmbr.bin"
+	pathGPTMBR  = "usr/lib/syslinux/mbr/gptmbr.bin"
 	pathStub    = "usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 )
 
