@@ -37,7 +37,7 @@ func (d *Dir) Path(name string) string { return filepath.Join(d.path, name) }
 
 // Create begins a file of that name. It ends in one Commit or Abort.
 func (d *Dir) Create(name string) (*Pending, error) {
-	if name == "" || name != filepath.Base(name) || strings.HasPrefix(name, temporary) {
+	if name == "." || name != filepath.Base(name) || !filepath.IsLocal(name) || strings.HasPrefix(name, temporary) {
 		return nil, fmt.Errorf("%q is no name for an output file", name)
 	}
 	f, err := os.OpenFile(filepath.Join(d.path, temporary+name), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)

@@ -37,7 +37,11 @@ type archiveSink struct {
 
 func beginOVA(d *descriptor, stem string, dir *output.Dir, size int64) (output.Sink, error) {
 	s := &archiveSink{about: d, stem: stem}
-	var err error
+	// Names that do not fit an archive are refused before the disk is read.
+	err := writeHeader(io.Discard, s.diskName(), 0, d.Created)
+	if err != nil {
+		return nil, err
+	}
 	if s.room, err = d.room(s.diskName()); err != nil {
 		return nil, err
 	}

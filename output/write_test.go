@@ -1,0 +1,132 @@
+package output_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/output"
+	"github.com/imgbuild/imgbuild/output/formats"
+	"github.com/imgbuild/imgbuild/output/outputtest"
+)
+
+// counted is a disk that counts what is read of it.
+type counted struct {
+	*disk.Memory
+	bytes atomic.Int64
+}
+
+func (c *counted) ReadAt(p []byte, off int64) (int, error) {
+	c.bytes.Add(int64(len(p)))
+	return c.Memory.ReadAt(p, off)
+}
+
+// TestOneRead writes all formats that hold the disk: its data are read once,
+// its holes never.
+func TestOneRead(t *testing.T) {
+	const size, run = 9 << 30, 3 << 20
+	d := &counted{Memory: disk.NewMemory(size)}
+	for _, off := range []int64{0, 5 << 30, size - run} {
+		if _, err := d.Memory.WriteAt(bytes.Repeat([]byte("data"), run/4), off); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir, err := output.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var selected []output.Selected
+	for _, name := range []string{"qcow2", "ova", "ovf"} {
+		s, err := formats.Select(name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		selected = append(selected, s)
+	}
+	var steps []int64
+	files, err := output.Write(t.Context(), outputtest.Appliance(), d, dir, selected, func(done int64) { steps = append(steps, done) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.bytes.Load(); got != 3*run {
+		t.Errorf("%d bytes were read for %d formats, the disk holds %d", got, len(selected), 3*run)
+	}
+	var total int64
+	for _, f := range files {
+		total += f.Size
+	}
+	if len(files) != 5 || total > 8<<20 {
+		t.Errorf("%d files of %d bytes", len(files), total)
+	}
+	for i := 1; i < len(steps); i++ {
+		if steps[i] < steps[i-1] {
+			t.Errorf("progress went back from %d to %d", steps[i-1], steps[i])
+		}
+	}
+	if steps[len(steps)-1] != size {
+		t.Errorf("progress ended at %d", steps[len(steps)-1])
+	}
+}
+
+func TestNames(t *testing.T) {
+	dir, err := output.OpenDir(filepath.Join(t.TempDir(), "made", "on", "the", "way"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"", ".", "..", "a/b", "../a", "/a", ".imgbuild-a"} {
+		if p, err := dir.Create(name); err == nil {
+			p.Abort()
+			t.Errorf("%q passed", name)
+		}
+	}
+	p, err := dir.Create("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.WriteString("text"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir.Path("a")); err == nil {
+		t.Error("the file has its name before it is complete")
+	}
+	if err := p.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(dir.Path("a")); err != nil || string(b) != "text" {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+func TestFolderIsFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := output.OpenDir(path); fault.KindOf(err) != fault.Environment || len(fault.HintsOf(err)) == 0 {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestDecodeOptions(t *testing.T) {
+	s, err := formats.Select("raw", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var o struct {
+		Word string `json:"word"`
+	}
+	o.Word = "default"
+	if err := output.DecodeOptions(s.Format, json.RawMessage("{}"), &o); err != nil || o.Word != "default" {
+		t.Errorf("%q, %v", o.Word, err)
+	}
+	err = output.DecodeOptions(s.Format, json.RawMessage(`{"word":"x","wrod":"y"}`), &o)
+	if err == nil || !strings.Contains(err.Error(), `output raw`) || !strings.Contains(err.Error(), "wrod") {
+		t.Errorf("%v", err)
+	}
+}
