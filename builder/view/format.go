@@ -9,9 +9,9 @@ import (
 	"github.com/imgbuild/imgbuild/builder"
 )
 
-// clean replaces control characters: messages may quote programs and files,
+// Clean replaces control characters: messages may quote programs and files,
 // which must not command the terminal. Line feeds stay.
-func clean(s string) string {
+func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && unicode.IsControl(r) {
 			return ' '
@@ -95,22 +95,14 @@ func line(ev builder.Event, opts Options) string {
 			text = name + ": " + text
 		}
 	case builder.Failed:
-		text = name + ": failed: " + ev.Error + hints(ev)
+		text = name + ": failed"
 	case builder.Result:
 		text = "made " + ev.Message
 	case builder.Completed:
 		text = "done in " + duration(ev.Elapsed)
 		if ev.Error != "" {
-			text = "failed after " + duration(ev.Elapsed) + ": " + ev.Error + hints(ev)
+			text = "failed after " + duration(ev.Elapsed)
 		}
 	}
-	return strings.ReplaceAll(clean(text), "\n", "\n    ")
-}
-
-func hints(ev builder.Event) string {
-	var b strings.Builder
-	for _, h := range ev.Hints {
-		b.WriteString("\nhint: " + h)
-	}
-	return b.String()
+	return strings.ReplaceAll(Clean(text), "\n", "\n    ")
 }

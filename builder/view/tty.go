@@ -194,7 +194,7 @@ func (r *runningStage) line(now time.Time, width int) string {
 		parts = append(parts, r.Title)
 	}
 	text := strings.Join(strings.FieldsFunc(strings.Join(parts, "\x00"), func(c rune) bool { return c == 0 }), "  ")
-	return cut(strings.ReplaceAll(clean(text), "\n", " "), width)
+	return cut(strings.ReplaceAll(Clean(text), "\n", " "), width)
 }
 
 // left is the time that the rest will take at the rate so far.

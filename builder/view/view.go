@@ -1,6 +1,9 @@
 // Package view shows the events of a run: as a live block on a terminal, as
 // plain lines, or as JSON, one object a line. All are drawn from the same
 // events and take every time from them, so a recorded stream looks as it did.
+//
+// People see where a run failed, but not why: that is told once, by whoever
+// owns the run, below all of this. A program reads it in the JSON.
 package view
 
 import (
@@ -40,7 +43,11 @@ const (
 	TTY   Mode = "tty"
 	Plain Mode = "plain"
 	JSON  Mode = "json"
+	None  Mode = "none" // nothing is shown
 )
+
+// Modes are all there are.
+func Modes() []Mode { return []Mode{Auto, TTY, Plain, JSON, None} }
 
 // New returns the view of a mode on w, usually the standard error. It allows
 // colours, unless the environment variable NO_COLOR is set
@@ -60,11 +67,19 @@ func New(mode Mode, w io.Writer, opts Options) (View, error) {
 		return NewPlain(w, opts), nil
 	case JSON:
 		return NewJSON(w), nil
+	case None:
+		return silent{}, nil
 	case TTY:
 		return newTicking(NewTTY(w, func() int { return columns(f) }, opts)), nil
 	}
-	return nil, fault.New(fault.Usage, fmt.Errorf("progress mode %q is not one of auto, tty, plain, json", mode))
+	return nil, fault.New(fault.Usage, fmt.Errorf("progress mode %q is not one of %v", mode, Modes()))
 }
+
+// silent is the view of mode None.
+type silent struct{}
+
+func (silent) Event(builder.Event) {}
+func (silent) Close() error        { return nil }
 
 // columns is the width of a terminal, 0 when it is not known.
 func columns(f *os.File) int {

@@ -58,6 +58,7 @@ changed are reused from the cache.`,
 
 // build runs a build with its progress on stderr.
 func (c *cli) build(ctx context.Context, recipe string, o buildOptions) (*stages.Result, error) {
+	started := time.Now()
 	q, err := c.request(recipe, &o.recipeFlags)
 	if err != nil {
 		return nil, err
@@ -80,9 +81,12 @@ func (c *cli) build(ctx context.Context, recipe string, o buildOptions) (*stages
 			err = traceErr
 		}
 	}
-	v.Event(completed(err))
+	v.Event(builder.Completion(started, time.Now(), err))
 	if closeErr := v.Close(); err == nil {
 		err = closeErr
+	}
+	if err != nil && view.Mode(c.progress) == view.JSON {
+		err = reported{err} // by the last event
 	}
 	return result, err
 }
@@ -98,15 +102,6 @@ func (c *cli) buildSession(ctx context.Context, q stages.Request) (*stages.Resul
 		return nil, err
 	}
 	return s.Export(ctx, results)
-}
-
-// completed is the last event of a run.
-func completed(err error) builder.Event {
-	e := builder.Event{Time: time.Now(), Kind: builder.Completed}
-	if err != nil {
-		e.Error, e.Hints, e.Code = err.Error(), fault.HintsOf(err), int(fault.KindOf(err))
-	}
-	return e
 }
 
 func writeTrace(path string, events []builder.Event) error {

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
 	"github.com/imgbuild/imgbuild/builder/store"
+	"github.com/imgbuild/imgbuild/builder/view"
 	"github.com/imgbuild/imgbuild/fault"
 )
 
@@ -60,9 +62,13 @@ func (c *cli) printError(err error, kind fault.Kind) {
 		})
 		return
 	}
-	fmt.Fprintf(c.stderr, "imgbuild: %s\n", strings.TrimRight(err.Error(), "\n"))
+	text := strings.TrimRight(err.Error(), "\n")
+	if kind == fault.Interrupted {
+		text = "interrupted"
+	}
+	fmt.Fprintf(c.stderr, "imgbuild: %s\n", view.Clean(text))
 	for _, hint := range fault.HintsOf(err) {
-		fmt.Fprintf(c.stderr, "  hint: %s\n", hint)
+		fmt.Fprintf(c.stderr, "  hint: %s\n", view.Clean(hint))
 	}
 }
 
@@ -71,6 +77,7 @@ func (c *cli) root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "imgbuild",
 		Short:         "Build appliances: a jar goes in, a scrubbed and bootable disk comes out",
+		Example:       "  imgbuild init hello.yaml\n  imgbuild build hello.yaml\n  imgbuild run out/hello.qcow2",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -80,14 +87,18 @@ func (c *cli) root() *cobra.Command {
 	flags.StringVar(&c.cacheDir, "cache-dir", "", "folder of the cache (default $IMGBUILD_CACHE_DIR or the user's cache folder)")
 	flags.StringVar(&c.logLevel, "log-level", envOr("IMGBUILD_LOG_LEVEL", "warn"), "trace, debug, info, warn or error")
 	flags.StringVar(&c.progress, "progress", envOr("IMGBUILD_PROGRESS", "auto"), "auto, tty, plain, json or none")
-	cmd.PersistentPreRun = func(*cobra.Command, []string) { store.RouteLogs(c.logger()) }
+	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		store.RouteLogs(c.logger())
+		return c.checkFlags(cmd)
+	}
+	cmd.CompletionOptions.DisableDefaultCmd = true // it has no example
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.New(fault.Usage, err, "`"+cmd.CommandPath()+" --help` lists the flags")
 	})
 	cmd.AddCommand(
 		c.buildCommand(), c.runCommand(), c.testCommand(), c.inspectCommand(),
 		c.planCommand(), c.lockCommand(), c.initCommand(), c.recipeCommand(),
-		c.cacheCommand(), c.versionCommand(),
+		c.cacheCommand(), c.versionCommand(), c.completionCommand(),
 	)
 	usageErrors(cmd)
 	return cmd
@@ -100,11 +111,26 @@ func usageErrors(cmd *cobra.Command) {
 		if check == nil {
 			return nil
 		}
-		return fault.New(fault.Usage, check(cmd, args), "`"+cmd.CommandPath()+" --help` shows how it is used")
+		err := check(cmd, args)
+		if err != nil && !cmd.HasSubCommands() && (len(cmd.ValidArgs) == 0 || len(args) == 0) {
+			err = fmt.Errorf("%d arguments given, wanted is `%s`", len(args), cmd.UseLine())
+		}
+		return fault.New(fault.Usage, err, "`"+cmd.CommandPath()+" --help` shows how it is used")
 	}
 	for _, sub := range cmd.Commands() {
 		usageErrors(sub)
 	}
+}
+
+// checkFlags checks what several flags say, and the values that all verbs share.
+func (c *cli) checkFlags(cmd *cobra.Command) error {
+	if !slices.Contains(view.Modes(), view.Mode(c.progress)) {
+		return fault.New(fault.Usage, fmt.Errorf("--progress: %q is not one of %v", c.progress, view.Modes()))
+	}
+	if hclog.LevelFromString(c.logLevel) == hclog.NoLevel {
+		return fault.New(fault.Usage, fmt.Errorf("--log-level: %q is not one of trace, debug, info, warn, error", c.logLevel))
+	}
+	return fault.New(fault.Usage, cmd.ValidateFlagGroups(), "`"+cmd.CommandPath()+" --help` lists the flags")
 }
 
 // envOr returns an environment variable, or a default when it is empty.
