@@ -23,10 +23,12 @@ type Request struct {
 	CacheDir   string
 	OutDir     string
 	// Pin says what may happen to the lock.
-	Pin   PinMode
-	Train TrainMode
-	Epoch time.Time
-	Jobs  int
+	Pin PinMode
+	// DryRun leaves the lock file as it is.
+	DryRun bool
+	Train  TrainMode
+	Epoch  time.Time
+	Jobs   int
 	// Verify runs every stage twice and compares.
 	Verify bool
 	Listen builder.Listener
@@ -64,15 +66,24 @@ func Open(ctx context.Context, q Request) (*Session, error) {
 		Log:    q.Log,
 		boxes:  &boxes{},
 	}}
-	if s.Lock, err = s.Options.Pin(ctx, q.Pin); err != nil {
-		st.Close()
-		return nil, err
-	}
-	if s.Build, err = s.Plan(ctx); err != nil {
+	if err := s.prepare(ctx); err != nil {
 		st.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// prepare pins and plans. The lock is written when the plan is known to be one.
+func (s *Session) prepare(ctx context.Context) error {
+	lock, changed, err := s.Options.Pin(ctx, s.Request.Pin)
+	if err != nil {
+		return err
+	}
+	s.Lock = lock
+	if s.Build, err = s.Plan(ctx); err != nil || !changed || s.DryRun {
+		return err
+	}
+	return recipes.WriteLock(recipes.LockPath(s.RecipePath), lock)
 }
 
 // Close gives the store back.

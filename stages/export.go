@@ -137,14 +137,37 @@ func (s *Session) appliance(ctx context.Context, results map[string]builder.Outp
 	if err != nil {
 		return output.Appliance{}, err
 	}
+	kernel, err := s.directBoot(ctx, results)
+	if err != nil {
+		return output.Appliance{}, err
+	}
 	a := output.Appliance{
 		Name: r.Name, Version: r.Version, Description: r.Description, Vendor: r.Vendor,
 		Digest: string(s.Recipe.Digest), Created: s.Options.Epoch,
 		CPUs: r.Guest.CPUs, Memory: int64(r.Guest.Memory), Firmware: "any", Ports: r.App.Ports,
-		Kernel: output.Kernel{Cmdline: s.Build.Cmdline},
+		Kernel: kernel,
 		Tree:   tree,
 	}
 	return a, nil
+}
+
+// directBoot says where in the store the kernel and its initramfs lie.
+func (s *Session) directBoot(ctx context.Context, results map[string]builder.Outputs) (output.Kernel, error) {
+	k := output.Kernel{Cmdline: s.Build.Cmdline}
+	for in, path := range map[builder.Input]*string{s.Build.Kernel: &k.Image, s.Build.Initramfs: &k.Initramfs} {
+		if in.Stage == "" {
+			continue
+		}
+		b, err := s.Store.Open(ctx, results[in.Stage][in.Output])
+		if err != nil {
+			return k, err
+		}
+		defer b.Close()
+		if file, ok := b.(interface{ Path() string }); ok {
+			*path = file.Path()
+		}
+	}
+	return k, nil
 }
 
 // previous reads the result of an earlier build, or returns nil.

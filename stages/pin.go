@@ -31,10 +31,11 @@ const (
 	PinAll
 )
 
-// Pin returns a lock that pins every input of the recipe, and writes it if it
-// changed. An input that is missing, or that differs from the lock when that
-// must not change, is a fault.Input.
-func (o Options) Pin(ctx context.Context, mode PinMode) (*recipes.Lock, error) {
+// Pin returns a lock that pins every input of the recipe, and whether it
+// differs from the one beside the recipe. It writes nothing. An input that is
+// missing, or that differs from the lock when that must not change, is a
+// fault.Input.
+func (o Options) Pin(ctx context.Context, mode PinMode) (lock *recipes.Lock, changed bool, err error) {
 	path := recipes.LockPath(o.Recipe.Path)
 	old, err := recipes.ReadLock(path)
 	switch {
@@ -43,30 +44,27 @@ func (o Options) Pin(ctx context.Context, mode PinMode) (*recipes.Lock, error) {
 	case err != nil && mode == PinAll:
 		old = &recipes.Lock{Version: recipes.LockVersion}
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	}
-	lock := &recipes.Lock{Version: recipes.LockVersion, Classes: old.Classes}
+	lock = &recipes.Lock{Version: recipes.LockVersion, Classes: old.Classes}
 	if lock.Files, err = pinFiles(o.Recipe); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if lock.Packages, err = o.pinPackages(ctx, old, mode); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if lock.Images, err = o.pinImages(ctx, old, mode); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	differences := old.Diff(lock)
 	if len(differences) == 0 {
-		return lock, nil
+		return lock, false, nil
 	}
 	if mode == PinStrict {
-		return nil, fault.New(fault.Input, fmt.Errorf("inputs differ from %s:\n  %s", path, strings.Join(differences, "\n  ")),
+		return nil, false, fault.New(fault.Input, fmt.Errorf("inputs differ from %s:\n  %s", path, strings.Join(differences, "\n  ")),
 			"`imgbuild build --update-lock` accepts changed files; `imgbuild lock` pins everything anew")
 	}
-	if err := recipes.WriteLock(path, lock); err != nil {
-		return nil, err
-	}
-	return lock, nil
+	return lock, true, nil
 }
 
 // pinFiles digests the local files of a recipe.

@@ -21,6 +21,7 @@ without a lock is locked first, for the keys depend on what its inputs are.`,
 			if err != nil {
 				return err
 			}
+			q.DryRun = true
 			s, err := stages.Open(cmd.Context(), q)
 			if err != nil {
 				return err
