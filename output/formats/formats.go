@@ -9,6 +9,8 @@ import (
 
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
+	"github.com/imgbuild/imgbuild/output/kernel"
+	"github.com/imgbuild/imgbuild/output/oci"
 	"github.com/imgbuild/imgbuild/output/ovf"
 	"github.com/imgbuild/imgbuild/output/qcow2"
 	"github.com/imgbuild/imgbuild/output/raw"
@@ -17,6 +19,8 @@ import (
 // All returns every format, sorted by name.
 func All() []output.Format {
 	list := []output.Format{
+		kernel.Format{},
+		oci.Format{},
 		ovf.OVA{},
 		ovf.OVF{},
 		qcow2.Format{},
