@@ -62,7 +62,7 @@ func lookTool(t Tool) (string, error) {
 		return "", fault.New(fault.Environment, fmt.Errorf("finding %s: %w", t.Name, err))
 	}
 	return "", fault.New(fault.Environment,
-		fmt.Errorf("%s is not installed; apt-get install %s", t.Name, t.Package),
+		fmt.Errorf("%s is not installed", t.Name),
 		"apt-get install "+t.Package)
 }
 

@@ -3,10 +3,12 @@ package stages
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/imgbuild/imgbuild/builder"
@@ -122,7 +124,7 @@ func OpenDisk(ctx context.Context, s builder.Store, desc ocispec.Descriptor) (di
 // runTool runs an outside program with nothing but the given environment and
 // PATH. What it printed becomes part of the error.
 func runTool(ctx context.Context, w *builder.Work, env []string, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := exec.CommandContext(ctx, programPath(name), args...)
 	cmd.Dir = w.Dir
 	cmd.Env = append([]string{"PATH=" + toolPath(), "LC_ALL=C", "HOME=" + w.Dir, "TMPDIR=" + w.Dir}, env...)
 	var out bytes.Buffer
@@ -136,9 +138,22 @@ func runTool(ctx context.Context, w *builder.Work, env []string, name string, ar
 			return fault.New(fault.Environment, fmt.Errorf("running %s: no space left on device", name),
 				"free some space, or name another folder with --cache-dir")
 		}
+		if errors.Is(err, exec.ErrNotFound) {
+			return fault.New(fault.Environment, fmt.Errorf("%s is not installed", name), install(name))
+		}
 		return fmt.Errorf("running %s: %w\n%s", name, err, lastLines(out.String(), 12))
 	}
 	return nil
+}
+
+// programPath is where on toolPath a program is; its bare name when nowhere.
+func programPath(name string) string {
+	for _, dir := range filepath.SplitList(toolPath()) {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path
+		}
+	}
+	return name
 }
 
 // toolPath is where outside programs are looked for; the sbin folders hold

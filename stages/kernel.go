@@ -43,6 +43,11 @@ func (s *set) kernel() []builder.Input {
 	for _, path := range k.Universal.Config {
 		p.Own = append(p.Own, *s.local(path))
 	}
+	// What is wrong with the user's fragments shows before anything is fetched.
+	all, err := s.fragments(p)
+	s.fail(err)
+	_, err = kernel.Merge(all)
+	s.fail(err)
 	if p.Compiler, err = kernel.CompilerID(s.ctx); err != nil {
 		// Without a compiler a finished kernel cannot be found by its key
 		// either: which one would have made it is unknown.

@@ -29,7 +29,7 @@ type Build struct {
 // versions of outside programs, and changes nothing. Every input must be in
 // the lock: see [Pin].
 func (o Options) Plan(ctx context.Context) (*Build, error) {
-	s := &set{Options: o, ctx: ctx}
+	s := &set{Options: o, ctx: ctx, lacking: map[string]error{}}
 	b := &Build{}
 	s.tree(b)
 	kernel := s.kernel()
@@ -48,6 +48,9 @@ func (o Options) Plan(ctx context.Context) (*Build, error) {
 	s.scrub(s.disk(boot, root, data))
 	if s.err != nil {
 		return nil, s.err
+	}
+	if err := s.checkTools(); err != nil {
+		return nil, err
 	}
 	targets := []string{StageScrub}
 	for _, in := range slices.Concat(b.Layers, b.Legal, []builder.Input{b.Kernel}) {

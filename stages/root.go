@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/recipes"
 )
 
 const kindRoot = "root"
@@ -24,7 +26,7 @@ type rootParams struct {
 // rootTools are the programs that make each kind of root.
 var rootTools = map[string][]string{
 	"erofs":    {"mkfs.erofs"},
-	"squashfs": {"mksquashfs"},
+	"squashfs": {"mksquashfs", "fakeroot"},
 	"ext4":     {"mke2fs", "debugfs"},
 }
 
@@ -32,6 +34,9 @@ var rootTools = map[string][]string{
 func (s *set) root(stack []builder.Input) string {
 	r := s.Recipe.Recipe.Disk.Root
 	tools := rootTools[r.Filesystem]
+	if s.hasOwners() {
+		tools = append(slices.Clone(tools), "fakeroot")
+	}
 	return s.add(builder.Stage{
 		Name:    "root",
 		Title:   "make the " + r.Filesystem + " root",
@@ -46,6 +51,16 @@ func (s *set) root(stack []builder.Input) string {
 		UUID:        s.guid("root filesystem").String(),
 		Epoch:       s.Epoch.Unix(),
 	})
+}
+
+// hasOwners reports whether files of the root may belong to others than root,
+// which fakeroot shows to a maker that takes owners from the tree.
+func (s *set) hasOwners() bool {
+	r := s.Recipe.Recipe
+	if r.Disk.Root.Filesystem != "erofs" {
+		return false
+	}
+	return r.Runtime.OCI != nil || slices.ContainsFunc(r.Files, func(f recipes.File) bool { return f.UID != 0 || f.GID != 0 })
 }
 
 // makeRoot is the runner.

@@ -93,6 +93,7 @@ type set struct {
 	ctx     context.Context
 	toolbox builder.Toolbox
 	stages  []builder.Stage
+	lacking map[string]error // programs that were not found
 	err     error
 }
 
