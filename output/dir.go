@@ -24,10 +24,15 @@ const temporary = ".imgbuild-"
 // it is committed.
 type Dir struct{ path string }
 
-// OpenDir makes the folder if need be.
+// OpenDir makes the folder if need be. One that cannot be made or written is
+// the environment's fault.
 func OpenDir(path string) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return nil, fault.New(fault.Environment, fmt.Errorf("making the output folder: %w", err), "name another folder with -o")
+	}
+	const mayWrite = 2 // access(2), W_OK
+	if err := syscall.Access(path, mayWrite); err != nil {
+		return nil, fault.New(fault.Environment, fmt.Errorf("opening the output folder %s: %w", path, err), "name a folder that you may write with -o")
 	}
 	return &Dir{path: path}, nil
 }

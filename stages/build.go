@@ -12,6 +12,7 @@ import (
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/builder/local"
 	"github.com/imgbuild/imgbuild/builder/store"
+	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/recipes"
 	"github.com/imgbuild/imgbuild/stages/apt"
 )
@@ -42,7 +43,8 @@ type Session struct {
 	Options
 	Build *Build
 
-	took map[string]float64 // seconds, of the stages that ran
+	selected []output.Selected
+	took     map[string]float64 // seconds, of the stages that ran
 }
 
 // Open resolves the recipe, pins its inputs and plans. The caller closes the
@@ -75,6 +77,10 @@ func Open(ctx context.Context, q Request) (*Session, error) {
 
 // prepare pins and plans. The lock is written when the plan is known to be one.
 func (s *Session) prepare(ctx context.Context) error {
+	var err error
+	if s.selected, err = selectOutputs(s.Recipe); err != nil {
+		return err
+	}
 	lock, changed, err := s.Options.Pin(ctx, s.Request.Pin)
 	if err != nil {
 		return err
@@ -102,6 +108,10 @@ func newApt(r *recipes.Resolved, q Request) *apt.Client {
 // Run executes the plan and keeps the class list of a training run in the
 // lock.
 func (s *Session) Run(ctx context.Context) (map[string]builder.Outputs, error) {
+	// Better now than at the end: the outputs must have a place.
+	if _, err := output.OpenDir(s.OutDir); err != nil {
+		return nil, err
+	}
 	s.took = map[string]float64{}
 	listen := func(e builder.Event) {
 		if e.Kind == builder.Finished {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/output/formats"
 	"github.com/imgbuild/imgbuild/recipes"
@@ -48,19 +49,25 @@ type Result struct {
 	Stamps   map[string]int64 `json:"stamps"`
 }
 
+// selectOutputs finds the writers that a recipe asks for and checks their
+// options.
+func selectOutputs(r *recipes.Resolved) ([]output.Selected, error) {
+	var selected []output.Selected
+	for i, o := range r.Recipe.Outputs {
+		sel, err := formats.Select(o.Format, o.Options)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", r.Origin(fmt.Sprintf("outputs[%d]", i)), err)
+		}
+		selected = append(selected, sel)
+	}
+	return selected, nil
+}
+
 // Export writes the outputs of a finished build into the folder and returns
 // what was made. Outputs that are there already, from the same disk and with
 // the same settings, are left alone.
 func (s *Session) Export(ctx context.Context, results map[string]builder.Outputs) (*Result, error) {
 	r := s.Recipe.Recipe
-	var selected []output.Selected
-	for _, o := range r.Outputs {
-		sel, err := formats.Select(o.Format, o.Options)
-		if err != nil {
-			return nil, err
-		}
-		selected = append(selected, sel)
-	}
 	scrubbed := results[StageScrub]
 	report, err := readBlob(ctx, s.Store, scrubbed["report"])
 	if err != nil {
@@ -82,14 +89,14 @@ func (s *Session) Export(ctx context.Context, results map[string]builder.Outputs
 	}
 	if old := previous(dir, r.Name); old != nil && old.same(result, dir) {
 		result.Size, result.Outputs, result.Stamps = old.Size, old.Outputs, old.Stamps
-	} else if err := s.write(ctx, results, dir, selected, result); err != nil {
+	} else if err := s.write(ctx, results, dir, result); err != nil {
 		return nil, err
 	}
 	return result, result.save(dir)
 }
 
 // write makes the outputs.
-func (s *Session) write(ctx context.Context, results map[string]builder.Outputs, dir *output.Dir, selected []output.Selected, result *Result) error {
+func (s *Session) write(ctx context.Context, results map[string]builder.Outputs, dir *output.Dir, result *Result) error {
 	started := time.Now()
 	disk, closer, err := OpenDisk(ctx, s.Store, results[StageScrub]["disk"])
 	if err != nil {
@@ -101,8 +108,8 @@ func (s *Session) write(ctx context.Context, results map[string]builder.Outputs,
 	if err != nil {
 		return err
 	}
-	s.tell(builder.Event{Kind: builder.Started, Stage: "outputs", Title: fmt.Sprintf("write %d outputs", len(selected))})
-	result.Outputs, err = output.Write(ctx, appliance, disk, dir, selected, func(done int64) {
+	s.tell(builder.Event{Kind: builder.Started, Stage: "outputs", Title: fmt.Sprintf("write %d outputs", len(s.selected))})
+	result.Outputs, err = output.Write(ctx, appliance, disk, dir, s.selected, func(done int64) {
 		s.tell(builder.Event{Kind: builder.Progress, Stage: "outputs", Done: done, Total: disk.Size(), Unit: builder.Bytes})
 	})
 	if err != nil {
@@ -208,7 +215,8 @@ func (r *Result) save(dir *output.Dir) error {
 		return err
 	}
 	if err := renameio.WriteFile(dir.Path(r.Name+".json"), b.Bytes(), 0o644); err != nil {
-		return fmt.Errorf("writing the result: %w", err)
+		return fault.New(fault.Environment, fmt.Errorf("writing the result: %w", err),
+			"free some space, or name a folder on another disk with -o")
 	}
 	return nil
 }

@@ -37,6 +37,8 @@ import (
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/imgbuild/imgbuild/fault"
 )
 
 // DirEnv is the environment variable that overrides the cache folder.
@@ -78,16 +80,27 @@ func Open(dir string, log hclog.Logger) (*Store, error) {
 	s := &Store{dir: dir, log: log.Named("store")}
 	for _, sub := range []string{"content", "results", "history", "trees", "sessions", "locks"} {
 		if err := os.MkdirAll(s.path(sub), 0o755); err != nil {
-			return nil, s.Diagnose(fmt.Errorf("opening the store: %w", err))
+			return nil, s.unusable(err)
 		}
 	}
 	if err := s.tag(); err != nil {
-		return nil, s.Diagnose(fmt.Errorf("opening the store: %w", err))
+		return nil, s.unusable(err)
 	}
 	if s.session, err = s.begin(); err != nil {
-		return nil, s.Diagnose(fmt.Errorf("opening the store: %w", err))
+		return nil, s.unusable(err)
 	}
 	return s, nil
+}
+
+// unusable says that the store cannot be opened in its folder, whatever the
+// reason: it is the machine's.
+func (s *Store) unusable(err error) error {
+	err = s.Diagnose(fmt.Errorf("opening the cache: %w", err))
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	return fault.New(fault.Environment, err, fmt.Sprintf("set %s to a folder of your own", DirEnv))
 }
 
 // Close ends the session: unfinished work is dropped. Nothing of the store may
