@@ -58,7 +58,7 @@ type runningStage struct {
 // NewTTY returns a view for a terminal that is width columns wide; when width
 // gives no more than 0, 80 is taken.
 func NewTTY(w io.Writer, width func() int, opts Options) *TTYView {
-	return &TTYView{w: w, width: width, opts: opts}
+	return &TTYView{w: w, width: width, opts: opts, begin: opts.Begin}
 }
 
 // Event follows View.

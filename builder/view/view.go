@@ -32,6 +32,8 @@ type Options struct {
 	Explain bool
 	// Color allows colours on a terminal.
 	Color bool
+	// Begin is when the run began; the time of the first event by default.
+	Begin time.Time
 }
 
 // Mode selects a view.

@@ -63,7 +63,7 @@ func (c *cli) build(ctx context.Context, recipe string, o buildOptions) (*stages
 	if err != nil {
 		return nil, err
 	}
-	v, err := view.New(view.Mode(c.progress), c.stderr, view.Options{Explain: o.explain})
+	v, err := view.New(view.Mode(c.progress), c.stderr, view.Options{Explain: o.explain, Begin: started})
 	if err != nil {
 		return nil, fault.New(fault.Usage, err)
 	}
