@@ -18,17 +18,15 @@ const kindArchive = "archive"
 
 // archiveParams describe the class archive.
 type archiveParams struct {
-	Mode  string `json:"mode"` // "app" or "default"
+	Mode  string `json:"mode"` // of runtime.jvm.cds
 	Epoch int64  `json:"epoch"`
 }
 
-// archive adds the stage that dumps the class archive.
-func (s *set) archive(stack []builder.Input, classes string) string {
+// archive adds the stage that dumps the class archive from a list of classes.
+func (s *set) archive(stack []builder.Input, classes builder.Input) string {
 	mode := s.Recipe.Recipe.Runtime.JVM.CDS.Mode
-	inputs := append([]builder.Input{}, stack...)
-	if classes != "" {
-		inputs = append(inputs, builder.Input{Role: "classes", Stage: classes, Output: "classes"})
-	}
+	classes.Role = "classes"
+	inputs := append(slices.Clone(stack), classes)
 	return s.add(builder.Stage{
 		Name:    "archive",
 		Title:   "archive the app's classes",
@@ -57,17 +55,15 @@ func (o Options) dumpArchive(ctx context.Context, w *builder.Work) (builder.Outp
 	if err := os.Chmod(dir, 0o777); err != nil {
 		return nil, err
 	}
-	args := []string{guest.App.Command[0], "-Xshare:dump", archiveGC, "-Xmx256m", "-XX:SharedArchiveFile=/.dump/classes.jsa"}
-	if p.Mode == "app" {
-		list, err := readInput(ctx, w, "classes")
-		if err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(filepath.Join(dir, "classes"), list, 0o644); err != nil {
-			return nil, err
-		}
-		args = append(args, "-XX:SharedClassListFile=/.dump/classes")
+	list, err := readInput(ctx, w, "classes")
+	if err != nil {
+		return nil, err
 	}
+	if err := os.WriteFile(filepath.Join(dir, "classes"), list, 0o644); err != nil {
+		return nil, err
+	}
+	args := []string{guest.App.Command[0], "-Xshare:dump", archiveGC, "-Xmx256m",
+		"-XX:SharedArchiveFile=/.dump/classes.jsa", "-XX:SharedClassListFile=/.dump/classes"}
 	classPath := classPathOf(guest.App.Command)
 	args = append(args, "-cp", classPath)
 	bind := sandbox.Bind{Source: dir, Target: "/.dump", Write: true}

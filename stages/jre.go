@@ -35,7 +35,7 @@ func (s *set) jre(jdk []builder.Input, modules string) string {
 		Name:    "jre",
 		Title:   "link the Java runtime",
 		Kind:    kindJRE,
-		Version: 1,
+		Version: 3,
 		Tools:   s.versions("strip"),
 		Inputs:  append(append([]builder.Input{}, jdk...), builder.Input{Role: "modules", Stage: modules, Output: "modules"}),
 	}, jreParams{TrustStore: jvm.TrustStore, JNI: jvm.JNI, Epoch: s.Epoch.Unix()})
@@ -72,6 +72,10 @@ func (o Options) linkJRE(ctx context.Context, w *builder.Work) (builder.Outputs,
 		return nil, err
 	}
 	tree := filepath.Join(dir, "jre")
+	classes, err := defaultClasses(ctx, w, tree)
+	if err != nil {
+		return nil, err
+	}
 	if err := o.trim(ctx, w, tree, p); err != nil {
 		return nil, err
 	}
@@ -87,7 +91,17 @@ func (o Options) linkJRE(ctx context.Context, w *builder.Work) (builder.Outputs,
 	if err != nil {
 		return nil, err
 	}
-	return builder.Outputs{"layer": layer, "libs": libs, "legal": legal}, nil
+	return builder.Outputs{"layer": layer, "libs": libs, "legal": legal, "classlist": classes}, nil
+}
+
+// defaultClasses stores the list of classes that the JDK itself would archive;
+// empty where its makers left that out.
+func defaultClasses(ctx context.Context, w *builder.Work, tree string) (ocispec.Descriptor, error) {
+	list, err := os.ReadFile(filepath.Join(tree, "lib/classlist"))
+	if err != nil && !os.IsNotExist(err) {
+		return ocispec.Descriptor{}, fmt.Errorf("reading the runtime's class list: %w", err)
+	}
+	return putBytes(ctx, w.Store, list, mediaTypeText)
 }
 
 // link runs jlink. The image is not compressed: the filesystem is, and what

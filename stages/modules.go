@@ -38,7 +38,7 @@ func (s *set) modules(jdk []builder.Input, app []builder.Input) string {
 		Name:    "modules",
 		Title:   "find the JDK modules of the app",
 		Kind:    kindModules,
-		Version: 1,
+		Version: 2,
 		Inputs:  inputs,
 	}, p)
 }
@@ -93,7 +93,8 @@ func (o Options) jdeps(ctx context.Context, w *builder.Work, p modulesParams) ([
 	var modules, missing string
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return ask(gctx, &modules, "--ignore-missing-deps", "--print-module-deps") })
-	g.Go(func() error { return ask(gctx, &missing, "--missing-deps") })
+	// By default jdeps keeps quiet about classes of the referring package.
+	g.Go(func() error { return ask(gctx, &missing, "--missing-deps", "-filter:none") })
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}

@@ -135,9 +135,9 @@ func (s *set) javaTree(b *Build, app string, appLayer builder.Input) {
 		return
 	}
 	stack := append(roles("layer", b.Layers), builder.Input{Role: "config", Stage: skeleton, Output: "config"})
-	classes := ""
+	classes := from(jre, "classlist")
 	if jvm.CDS.Mode == "app" {
-		classes = s.classes(stack)
+		classes = from(s.classes(stack), "classes")
 	}
 	b.Layers = append(b.Layers, from(s.archive(stack, classes), "layer"))
 }

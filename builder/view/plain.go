@@ -19,7 +19,9 @@ type PlainView struct {
 }
 
 // NewPlain returns a view for logs and pipes.
-func NewPlain(w io.Writer, opts Options) *PlainView { return &PlainView{w: w, opts: opts, begin: opts.Begin} }
+func NewPlain(w io.Writer, opts Options) *PlainView {
+	return &PlainView{w: w, opts: opts, begin: opts.Begin}
+}
 
 // Event follows View.
 func (v *PlainView) Event(ev builder.Event) {
