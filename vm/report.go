@@ -60,7 +60,7 @@ func (rep *Report) WriteTable(w io.Writer) error {
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%.2f s\t%s\n", verdict, res.Check, res.Elapsed, oneLine(res.Detail))
 	}
-	fmt.Fprintf(tw, "\naccelerator\t%s\t\t%s\n", rep.Accel, rep.Reason)
+	fmt.Fprintf(tw, "\naccelerator\t%s\t\t%s\n", rep.Accel, oneLine(rep.Reason))
 	for _, m := range rep.Timeline.moments() {
 		fmt.Fprintf(tw, "%s\t\t%.2f s\t%.2f CPU-seconds\n", m.name, m.Wall, m.CPU)
 	}
