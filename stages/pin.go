@@ -83,24 +83,34 @@ func pinFiles(r *recipes.Resolved) (map[string]recipes.LockedFile, error) {
 // groupJavaLibraries are the libraries that any JDK for glibc needs.
 const groupJavaLibraries = "java libraries"
 
-// request is a group of packages and how it is resolved.
+// request is a group of packages, how it is resolved, and the key of the
+// recipe that asks for it.
 type request struct {
 	group   string
+	key     string
 	resolve func(context.Context, *apt.Client) ([]recipes.LockedPackage, error)
 }
 
 // closureOf asks for packages and all they depend on.
-func closureOf(group string, names ...string) request {
-	return request{group, func(ctx context.Context, c *apt.Client) ([]recipes.LockedPackage, error) {
+func closureOf(group, key string, names ...string) request {
+	return request{group, key, func(ctx context.Context, c *apt.Client) ([]recipes.LockedPackage, error) {
 		return c.Resolve(ctx, names)
 	}}
 }
 
 // only asks for packages without what they depend on.
-func only(group string, names ...string) request {
-	return request{group, func(ctx context.Context, c *apt.Client) ([]recipes.LockedPackage, error) {
+func only(group, key string, names ...string) request {
+	return request{group, key, func(ctx context.Context, c *apt.Client) ([]recipes.LockedPackage, error) {
 		return c.ResolveOnly(ctx, names)
 	}}
+}
+
+// locate says which line of the recipe an error is about.
+func (q request) locate(r *recipes.Resolved, err error) error {
+	if at := r.Origin(q.key); err != nil && at.File != "" {
+		return fmt.Errorf("%s: %s: %w", at, q.key, err)
+	}
+	return err
 }
 
 // kernelPackages match the packages of a kernel image's closure that hold a
@@ -109,29 +119,29 @@ var kernelPackages = regexp.MustCompile(`^linux-image-`)
 
 // requests are the groups of packages that a recipe needs.
 func requests(r *recipes.Recipe) []request {
-	list := []request{only(groupSyslinux, "syslinux-common"), only(groupStub, "systemd-boot-efi")}
+	list := []request{only(groupSyslinux, "", "syslinux-common"), only(groupStub, "", "systemd-boot-efi")}
 	if u := r.Kernel.Universal; u != nil {
-		list = append(list, request{sourceGroup(u.Series), func(ctx context.Context, c *apt.Client) ([]recipes.LockedPackage, error) {
+		list = append(list, request{sourceGroup(u.Series), "kernel.universal.series", func(ctx context.Context, c *apt.Client) ([]recipes.LockedPackage, error) {
 			return c.KernelSource(ctx, u.Series)
 		}})
 	}
 	if name := r.Kernel.Package; name != "" {
-		list = append(list, request{name, func(ctx context.Context, c *apt.Client) ([]recipes.LockedPackage, error) {
+		list = append(list, request{name, "kernel.package", func(ctx context.Context, c *apt.Client) ([]recipes.LockedPackage, error) {
 			return c.ResolveMatching(ctx, []string{name}, kernelPackages)
 		}})
 	}
 	if jvm := r.Runtime.JVM; jvm != nil && jvm.JDK.Package != "" {
-		list = append(list, closureOf(jvm.JDK.Package, jvm.JDK.Package))
+		list = append(list, closureOf(jvm.JDK.Package, "runtime.jvm.jdk.package", jvm.JDK.Package))
 	}
 	if jvm := r.Runtime.JVM; jvm != nil && jvm.JDK.Path != "" {
-		list = append(list, closureOf(groupJavaLibraries, "libc6", "libstdc++6", "zlib1g"))
+		list = append(list, closureOf(groupJavaLibraries, "runtime.jvm.jdk.path", "libc6", "libstdc++6", "zlib1g"))
 	}
-	for _, p := range r.App.Packages {
+	for i, p := range r.App.Packages {
+		ask := closureOf
 		if p.Alone {
-			list = append(list, only(packageGroup(p), p.Name))
-		} else {
-			list = append(list, closureOf(packageGroup(p), p.Name))
+			ask = only
 		}
+		list = append(list, ask(packageGroup(p), fmt.Sprintf("app.packages[%d]", i), p.Name))
 	}
 	return list
 }
@@ -159,7 +169,7 @@ func (o Options) pinPackages(ctx context.Context, old *recipes.Lock, mode PinMod
 		}
 		got, err := q.resolve(ctx, o.Apt)
 		if err != nil {
-			return nil, err
+			return nil, q.locate(o.Recipe, err)
 		}
 		pinned[q.group] = got
 	}

@@ -64,11 +64,11 @@ func (s *state) unknown(ctx context.Context, name, version string) error {
 		return fault.New(fault.Input, fmt.Errorf("version %s of package %s: %w by the package sources", version, name, errGone),
 			"run `imgbuild lock` to take the version that is offered now")
 	}
-	var hints []string
+	hint := "`apt-cache search` finds packages; sources.apt.list names other sources"
 	if near := nearest(name, known, 3); len(near) > 0 {
-		hints = append(hints, "did you mean "+strings.Join(near, ", ")+"?")
+		hint = "did you mean " + strings.Join(near, ", ") + "?"
 	}
-	return fault.New(fault.Input, fmt.Errorf("the package sources offer no package %s", name), hints...)
+	return fault.New(fault.Input, fmt.Errorf("the package sources offer no package %s", name), hint)
 }
 
 // names lists the packages on offer whose name begins with a prefix, sorted.
