@@ -32,18 +32,43 @@ func helpRestrict(args []string) error {
 	if err := restrictWrites(writable); err != nil {
 		return err
 	}
-	if err := restrictNetwork(); err != nil {
+	if err := restrictCalls(); err != nil {
 		return err
 	}
 	return fmt.Errorf("starting %s: %w", command[0], unix.Exec(command[0], command, os.Environ()))
 }
 
-// restrictNetwork installs a seccomp filter (seccomp(2)) that lets a program
+// untranslated are system calls that take a path and that proot 5.1, the one of
+// Debian 12, does not know: they would see the machine's files instead of the
+// root's. Where the kernel lacks them the C library uses older ones. Java, for
+// one, looks for its modules by statx.
+var untranslated = [...]uint32{
+	unix.SYS_STATX, unix.SYS_FACCESSAT2, unix.SYS_OPENAT2, unix.SYS_FCHMODAT2, unix.SYS_EXECVEAT,
+}
+
+// talking are the system calls that begin to talk to somebody.
+var talking = [...]uint32{unix.SYS_CONNECT, unix.SYS_SENDMSG, unix.SYS_SENDMMSG, unix.SYS_IO_URING_SETUP}
+
+// restrictCalls installs a seccomp filter (seccomp(2)) that lets a program
 // listen and answer but not begin to talk. A filter sees numbers and pointers,
 // not addresses, so connect is refused as a whole, also to a Unix socket, and
-// sendto where it names an address.
-func restrictNetwork() error {
+// sendto where it names an address. Calls that proot does not translate seem
+// not to exist.
+func restrictCalls() error {
+	filter := callFilter()
+	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	_, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&prog)))
+	runtime.KeepAlive(filter)
+	if errno != 0 {
+		return fmt.Errorf("restricting system calls: %w", errno)
+	}
+	return nil
+}
+
+// callFilter is the program of the filter.
+func callFilter() []unix.SockFilter {
 	const denied = unix.SECCOMP_RET_ERRNO | uint32(unix.EACCES)
+	const absent = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
 	load := func(off uint32) unix.SockFilter {
 		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: off}
 	}
@@ -55,13 +80,19 @@ func restrictNetwork() error {
 	const nr, arch, addrLow, addrHigh, x32 = 0, 4, 16 + 4*8, 16 + 4*8 + 4, 0x40000000
 	filter := []unix.SockFilter{
 		load(arch),
-		jump(unix.BPF_JEQ, unix.AUDIT_ARCH_X86_64, 0, 12), // other system call tables are refused
+		jump(unix.BPF_JEQ, unix.AUDIT_ARCH_X86_64, 1, 0),
+		ret(denied), // other system call tables
 		load(nr),
-		jump(unix.BPF_JGE, x32, 10, 0),
-		jump(unix.BPF_JEQ, unix.SYS_CONNECT, 9, 0),
-		jump(unix.BPF_JEQ, unix.SYS_SENDMSG, 8, 0),
-		jump(unix.BPF_JEQ, unix.SYS_SENDMMSG, 7, 0),
-		jump(unix.BPF_JEQ, unix.SYS_IO_URING_SETUP, 6, 0),
+		jump(unix.BPF_JGE, x32, 0, 1),
+		ret(denied),
+	}
+	for _, call := range untranslated {
+		filter = append(filter, jump(unix.BPF_JEQ, call, 0, 1), ret(absent))
+	}
+	for _, call := range talking {
+		filter = append(filter, jump(unix.BPF_JEQ, call, 0, 1), ret(denied))
+	}
+	return append(filter,
 		jump(unix.BPF_JEQ, unix.SYS_SENDTO, 0, 4),
 		load(addrLow),
 		jump(unix.BPF_JEQ, 0, 0, 3),
@@ -69,14 +100,7 @@ func restrictNetwork() error {
 		jump(unix.BPF_JEQ, 0, 0, 1),
 		ret(unix.SECCOMP_RET_ALLOW),
 		ret(denied),
-	}
-	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	_, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&prog)))
-	runtime.KeepAlive(filter)
-	if errno != 0 {
-		return fmt.Errorf("restricting the network: %w", errno)
-	}
-	return nil
+	)
 }
 
 // writes are the rights that Landlock's first version names for changing

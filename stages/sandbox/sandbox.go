@@ -108,7 +108,8 @@ func Find(ctx context.Context) (Sandbox, error) {
 	}
 	return nil, fault.New(fault.Environment, fmt.Errorf("no sandbox works here: %w", errors.Join(reasons...)),
 		"install the package bubblewrap",
-		"in a container, install the package proot, or allow user namespaces: docker run --security-opt seccomp=unconfined")
+		"in a container, install the package proot, or allow user namespaces: "+
+			"docker run --security-opt seccomp=unconfined --security-opt systempaths=unconfined")
 }
 
 // probe runs the machine's own true(1).

@@ -194,6 +194,17 @@ func TestBinds(t *testing.T) {
 	})
 }
 
+// TestForeign asks for a file that the machine has and the root has not.
+func TestForeign(t *testing.T) {
+	both(t, func(t *testing.T, box Sandbox) {
+		err := Run(t.Context(), box, guest(newRoot(t), "statx", filepath.Join(newRoot(t), "etc/file")))
+		var exit *ExitError
+		if !errors.As(err, &exit) {
+			t.Errorf("the program sees a file of the machine: %v", err)
+		}
+	})
+}
+
 func TestErrors(t *testing.T) {
 	both(t, func(t *testing.T, box Sandbox) {
 		root := newRoot(t)

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func main() {
@@ -28,6 +30,8 @@ func run(verb string, args []string) error {
 		return see()
 	case "write":
 		return os.WriteFile(args[0], []byte("written\n"), 0o644)
+	case "statx":
+		return unix.Statx(unix.AT_FDCWD, args[0], 0, unix.STATX_TYPE, new(unix.Statx_t))
 	case "connect":
 		c, err := net.DialTimeout(args[0], args[1], 2*time.Second)
 		if err == nil {
