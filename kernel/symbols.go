@@ -60,6 +60,8 @@ func (s symbols) hint(m Miss) string {
 	switch {
 	case known && m.Value == "n":
 		return fmt.Sprintf("CONFIG_%s is selected by something else that is asked for", m.Symbol)
+	case known && m.Value == "m" && m.Got == "y":
+		return fmt.Sprintf("this kernel has no modules: write CONFIG_%s=y", m.Symbol)
 	case known && len(depends) > 0:
 		return fmt.Sprintf("CONFIG_%s depends on %s", m.Symbol, strings.Join(depends, ", and on "))
 	case known:

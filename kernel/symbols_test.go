@@ -34,9 +34,10 @@ config VIRTIO_BLK
 		{"HYPERV_UTILS", "y", "depends on HYPERV && CONNECTOR && NLS, and on PTP_1588_CLOCK_OPTIONAL"},
 		{"OBJTOOL", "n", "selected by something else"},
 		{"CPU_MITIGATIONS", "y", "the menu it stands in is off"},
+		{"VIRTIO_BLK", "m", "write CONFIG_VIRTIO_BLK=y"},
 		{"WHOLLY_UNKNOWN", "y", "this kernel has no CONFIG_WHOLLY_UNKNOWN"},
 	} {
-		got := s.hint(Miss{Setting: Setting{Symbol: c.symbol, Value: c.value}})
+		got := s.hint(Miss{Setting: Setting{Symbol: c.symbol, Value: c.value}, Got: "y"})
 		if !strings.Contains(got, c.want) {
 			t.Errorf("%s: hint %q, want %q in it", c.symbol, got, c.want)
 		}
