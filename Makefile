@@ -10,7 +10,7 @@ BUILD_PACKAGES := build-essential bc bison flex libelf-dev libssl-dev dwarves km
 	openjdk-17-jdk-headless erofs-utils squashfs-tools e2fsprogs dosfstools mtools syslinux \
 	fakeroot bubblewrap util-linux binutils xz-utils zstd qemu-system-x86 qemu-system-data seabios ovmf curl
 TEST_PACKAGES := qemu-utils gdisk fdisk foremost zerofree xfsprogs ntfs-3g proot skopeo docker-registry \
-	libxml2-utils nbdkit netcat-openbsd lz4 mmdebstrap jq git
+	libxml2-utils nbdkit netcat-openbsd gnupg lz4 mmdebstrap jq git
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0

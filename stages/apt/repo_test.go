@@ -8,13 +8,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // repo is a package repository in a folder, made by Debian's own tools.
 type repo struct {
-	t    *testing.T
-	dir  string
-	list string // path of a sources.list
+	t       *testing.T
+	dir     string
+	list    string    // path of a sources.list
+	indexed time.Time // of the newest list of packages
 }
 
 // need skips the test when a program is not installed; never in CI.
@@ -35,7 +37,7 @@ func newRepo(t *testing.T) *repo {
 	need(t, "dpkg-deb", "dpkg")
 	need(t, "dpkg-scanpackages", "dpkg-dev")
 	dir := t.TempDir()
-	r := &repo{t, filepath.Join(dir, "repo"), filepath.Join(dir, "sources.list")}
+	r := &repo{t: t, dir: filepath.Join(dir, "repo"), list: filepath.Join(dir, "sources.list"), indexed: time.Now().Add(-time.Hour)}
 	r.write("repo/.keep", "")
 	r.source("[trusted=yes]")
 	return r
@@ -71,10 +73,15 @@ func (r *repo) add(name, version, fields, content string) {
 	tool(r.t, filepath.Dir(r.dir), "dpkg-deb", "--root-owner-group", "--build", build, r.dir)
 }
 
-// index writes the list of packages.
+// index writes the list of packages. Each is a second younger than the one
+// before: apt tells lists of a file: source apart by size and second.
 func (r *repo) index() {
 	r.t.Helper()
 	r.write("repo/Packages", tool(r.t, r.dir, "dpkg-scanpackages", "--multiversion", "."))
+	r.indexed = r.indexed.Add(time.Second)
+	if err := os.Chtimes(filepath.Join(r.dir, "Packages"), r.indexed, r.indexed); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // sign makes a key, signs the repository with it and returns the keyring.
