@@ -171,16 +171,19 @@ func TestKeysStay(t *testing.T) {
 func TestPrint(t *testing.T) {
 	disk := stage("disk", "root", "kernel")
 	disk.Inputs[1].Role = "boot"
-	p := mustPlan(t, []builder.Stage{disk, stage("kernel"), stage("root", "tree"), stage("tree"),
-		stage("image", "tree", "root")}, "disk", "image")
+	image := stage("image", "tree", "tree", "root")
+	image.Inputs[0].Role, image.Inputs[1].Role, image.Inputs[1].Output = "layer/000", "layer/001", "more"
+	p := mustPlan(t, []builder.Stage{disk, stage("kernel"), stage("root", "tree"), stage("tree"), image},
+		"root", "disk", "image")
 	short := func(name string) string { return p.Key(name).Encoded()[:12] }
 	want := strings.NewReplacer("DISK", short("disk"), "ROOT", short("root"), "TREE", short("tree"),
-		"KERNEL", short("kernel"), "IMAGE", short("image")).Replace(`disk  DISK  Make disk
-├─ root  ROOT  Make root
-│  └─ tree  TREE  Make tree
+		"KERNEL", short("kernel"), "IMAGE", short("image")).Replace(`root  ROOT  Make root
+└─ tree  TREE  Make tree
+disk  DISK  Make disk
+├─ root  ROOT  Make root  (see above)
 └─ boot: kernel  KERNEL  Make kernel
 image  IMAGE  Make image
-├─ tree  TREE  Make tree
+├─ layer: tree  TREE  Make tree
 └─ root  ROOT  Make root  (see above)
 `)
 	var b strings.Builder
@@ -195,7 +198,7 @@ image  IMAGE  Make image
 	if err := p.WriteDOT(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"kernel" -> "disk" [label="boot"]`, `"tree" -> "image" [label="tree"]`,
+	for _, want := range []string{`"kernel" -> "disk" [label="boot"]`, `"tree" -> "image" [label="layer"]`,
 		fmt.Sprintf(`"root" [label="root\ntest %s"]`, short("root"))} {
 		if strings.Count(b.String(), want) != 1 {
 			t.Errorf("the graph does not have %s once:\n%s", want, &b)
@@ -216,7 +219,7 @@ image  IMAGE  Make image
 	if err := json.Unmarshal(j, &doc); err != nil {
 		t.Fatal(err)
 	}
-	if len(doc.Stages) != 5 || doc.Stages[0].Name != "tree" || doc.Stages[0].Key != p.Key("tree") || len(doc.Targets) != 2 {
+	if len(doc.Stages) != 5 || doc.Stages[0].Name != "tree" || doc.Stages[0].Key != p.Key("tree") || len(doc.Targets) != 3 {
 		t.Errorf("JSON: %s", j)
 	}
 }

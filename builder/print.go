@@ -4,21 +4,49 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
 )
 
 // WriteTree writes the plan for people: each target with its inputs below it.
-// What a stage needs is drawn where it appears first.
+// What a stage needs is drawn where it appears first, and a target that stands
+// below another is not drawn again.
 func (p *Plan) WriteTree(w io.Writer) error {
 	var b strings.Builder
 	t := treeWriter{plan: p, out: &b, drawn: make(map[string]bool)}
 	for _, name := range p.targets {
-		t.node(name, "", "", "")
+		if !t.drawn[name] {
+			t.node(need{stage: name}, "", "")
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// need is a stage that another one needs, and for what: the inputs of a stack,
+// such as layer/000 and layer/001, are one.
+type need struct {
+	stage string
+	roles []string
+}
+
+// needs returns what a stage needs, each stage once.
+func needs(s Stage) []need {
+	var list []need
+	for _, in := range s.Inputs {
+		role, _, _ := strings.Cut(in.Role, "/")
+		i := slices.IndexFunc(list, func(n need) bool { return n.stage == in.Stage })
+		if i < 0 {
+			i = len(list)
+			list = append(list, need{stage: in.Stage})
+		}
+		if !slices.Contains(list[i].roles, role) {
+			list[i].roles = append(list[i].roles, role)
+		}
+	}
+	return list
 }
 
 type treeWriter struct {
@@ -29,15 +57,16 @@ type treeWriter struct {
 
 // node draws a stage: lead stands before its own line, indent before those
 // below it.
-func (t *treeWriter) node(name, role, lead, indent string) {
-	s, _ := t.plan.Stage(name)
-	label := name
-	if role != "" && role != name {
-		label = role + ": " + name
+func (t *treeWriter) node(n need, lead, indent string) {
+	s, _ := t.plan.Stage(n.stage)
+	label := n.stage
+	if roles := strings.Join(n.roles, ", "); roles != "" && roles != n.stage {
+		label = roles + ": " + n.stage
 	}
-	again := t.drawn[name] && len(s.Inputs) > 0
-	t.drawn[name] = true
-	fmt.Fprintf(t.out, "%s%s  %s", lead, label, short(t.plan.Key(name)))
+	below := needs(s)
+	again := t.drawn[n.stage] && len(below) > 0
+	t.drawn[n.stage] = true
+	fmt.Fprintf(t.out, "%s%s  %s", lead, label, short(t.plan.Key(n.stage)))
 	if s.Title != "" {
 		fmt.Fprintf(t.out, "  %s", s.Title)
 	}
@@ -46,17 +75,17 @@ func (t *treeWriter) node(name, role, lead, indent string) {
 		return
 	}
 	t.out.WriteByte('\n')
-	for i, in := range s.Inputs {
-		branch, below := "├─ ", "│  "
-		if i == len(s.Inputs)-1 {
-			branch, below = "└─ ", "   "
+	for i, next := range below {
+		branch, bar := "├─ ", "│  "
+		if i == len(below)-1 {
+			branch, bar = "└─ ", "   "
 		}
-		t.node(in.Stage, in.Role, indent+branch, indent+below)
+		t.node(next, indent+branch, indent+bar)
 	}
 }
 
 // WriteDOT writes the plan as Graphviz text: an arrow leads from each stage to
-// those that need it, labelled with the role.
+// those that need it, labelled with the roles.
 func (p *Plan) WriteDOT(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("digraph plan {\n\trankdir=LR\n\tnode [shape=box]\n")
@@ -64,8 +93,8 @@ func (p *Plan) WriteDOT(w io.Writer) error {
 		fmt.Fprintf(&b, "\t%q [label=%q]\n", s.Name, s.Name+"\n"+s.Kind+" "+short(p.keys[s.Name]))
 	}
 	for _, s := range p.stages {
-		for _, in := range s.Inputs {
-			fmt.Fprintf(&b, "\t%q -> %q [label=%q]\n", in.Stage, s.Name, in.Role)
+		for _, n := range needs(s) {
+			fmt.Fprintf(&b, "\t%q -> %q [label=%q]\n", n.stage, s.Name, strings.Join(n.roles, ", "))
 		}
 	}
 	b.WriteString("}\n")
