@@ -55,15 +55,20 @@ func open(f *os.File) (disk.Reader, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	head := make([]byte, maxMagic)
-	n, err := d.ReadAt(head, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, "", err
+	return From(d, d.Size())
+}
+
+// From opens the image in the n bytes of r, which may be a part of another
+// file. See [Open].
+func From(r io.ReaderAt, n int64) (disk.Reader, string, error) {
+	head := make([]byte, min(n, maxMagic))
+	if got, err := r.ReadAt(head, 0); got < len(head) {
+		return nil, "", fmt.Errorf("reading the first %d bytes: %w", len(head), err)
 	}
 	for _, format := range formats() {
-		if strings.HasPrefix(string(head[:n]), format.magic) {
-			r, err := format.open(d, d.Size())
-			return r, format.name, err
+		if strings.HasPrefix(string(head), format.magic) {
+			d, err := format.open(r, n)
+			return d, format.name, err
 		}
 	}
 	return nil, "", errors.New("the format of the image is not known")

@@ -17,6 +17,7 @@ type machine struct {
 const (
 	cimCPU          = 3
 	cimMemory       = 4
+	cimIDE          = 5
 	cimSCSI         = 6
 	cimEthernet     = 10
 	cimDisk         = 17

@@ -1,0 +1,86 @@
+// Package members tells where the files in a tar archive lie, so that they are
+// read in their place: a disk in an OVA is opened without unpacking it.
+//
+// Archives are foreign bytes: the number of members is bounded, what lies
+// beyond the archive is an error, and members that are stored in pieces (the
+// sparse forms of GNU tar) are refused, for they have no one place.
+package members
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+)
+
+// Max is the most members that an archive may have.
+const Max = 1 << 16
+
+// Member is a regular file in an archive.
+type Member struct {
+	Name string // slash-separated, without "./" before it
+	Off  int64  // of its content
+	Size int64
+}
+
+// magicAt is where a header says "ustar": POSIX and GNU tar alike.
+const magicAt = 257
+
+// Is reports whether the first block of r looks like the header of an archive.
+func Is(r io.ReaderAt) bool {
+	p := make([]byte, 5)
+	n, _ := r.ReadAt(p, magicAt)
+	return string(p[:n]) == "ustar"
+}
+
+// Index lists the regular files of the archive in the n bytes of r, in their
+// order. Only headers are read.
+func Index(r io.ReaderAt, n int64) ([]Member, error) {
+	section := io.NewSectionReader(r, 0, n)
+	// The reader of headers takes whole blocks and looks no further: where it
+	// stands is where the content begins.
+	t := tar.NewReader(section)
+	var list []Member
+	for count := 0; ; count++ {
+		h, err := t.Next()
+		if errors.Is(err, io.EOF) {
+			return list, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading member %d of the archive: %w", count, err)
+		}
+		if count == Max {
+			return nil, fmt.Errorf("the archive has more than %d members", Max)
+		}
+		if h.Typeflag != tar.TypeReg && h.Typeflag != tar.TypeGNUSparse {
+			continue
+		}
+		off, err := section.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return nil, err
+		}
+		if sparse(h) {
+			return nil, fmt.Errorf("%s is stored as a sparse file, in pieces", h.Name)
+		}
+		if h.Size < 0 || h.Size > n-off {
+			return nil, fmt.Errorf("%s has %d bytes, the archive ends %d bytes behind its beginning", h.Name, h.Size, n-off)
+		}
+		list = append(list, Member{Name: clean(h.Name), Off: off, Size: h.Size})
+	}
+}
+
+func sparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
+func clean(name string) string { return strings.TrimPrefix(path.Clean("/"+name), "/") }
