@@ -161,15 +161,11 @@ func Resolve(opts Options) (*Resolved, error) {
 
 // unreadable says what to do about a recipe that cannot be read.
 func unreadable(path string, err error) error {
-	hint := ""
+	hint := "name a YAML file that you may read"
 	if errors.Is(err, fs.ErrNotExist) {
 		hint = "`imgbuild init` writes a recipe to start from"
 	}
-	err = fmt.Errorf("reading recipe %s: %w", path, reason(err))
-	if hint == "" {
-		return fault.New(fault.Input, err)
-	}
-	return fault.New(fault.Input, err, hint)
+	return fault.New(fault.Input, fmt.Errorf("reading recipe %s: %w", path, reason(err)), hint)
 }
 
 // finish fills in the two forms of the recipe, the origins and the digest.

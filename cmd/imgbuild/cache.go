@@ -50,7 +50,7 @@ func (c *cli) cacheList() *cobra.Command {
 				return err
 			}
 			if c.json {
-				return writeJSON(c.stdout, list)
+				return writeJSON(c.stdout, append([]store.Entry{}, list...)) // never null
 			}
 			w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "STAGE\tKIND\tSIZE\tLAST USED\tKEY")
@@ -79,7 +79,7 @@ they need. What a running build uses stays.`,
 			if size != "" {
 				n, err := recipes.ParseSize(size)
 				if err != nil {
-					return fault.New(fault.Usage, err)
+					return fault.New(fault.Usage, fmt.Errorf("--max-size: %w", err))
 				}
 				o.MaxBytes = int64(n)
 			}

@@ -125,10 +125,10 @@ func usageErrors(cmd *cobra.Command) {
 // checkFlags checks what several flags say, and the values that all verbs share.
 func (c *cli) checkFlags(cmd *cobra.Command) error {
 	if !slices.Contains(view.Modes(), view.Mode(c.progress)) {
-		return fault.New(fault.Usage, fmt.Errorf("--progress: %q is not one of %v", c.progress, view.Modes()))
+		return fault.New(fault.Usage, fmt.Errorf("--progress: there is no mode %q", c.progress), "choose auto, tty, plain, json or none")
 	}
 	if hclog.LevelFromString(c.logLevel) == hclog.NoLevel {
-		return fault.New(fault.Usage, fmt.Errorf("--log-level: %q is not one of trace, debug, info, warn, error", c.logLevel))
+		return fault.New(fault.Usage, fmt.Errorf("--log-level: there is no level %q", c.logLevel), "choose trace, debug, info, warn or error")
 	}
 	return fault.New(fault.Usage, cmd.ValidateFlagGroups(), "`"+cmd.CommandPath()+" --help` lists the flags")
 }

@@ -82,7 +82,7 @@ func writeNew(path string, text []byte, force bool) error {
 		return fault.New(fault.Usage, fmt.Errorf("%s exists already", path), "--force replaces it")
 	}
 	if err != nil {
-		return fault.New(fault.Environment, err)
+		return fault.New(fault.Environment, fmt.Errorf("writing the recipe: %w", err), "name a file in a folder that you may write")
 	}
 	if _, err := f.Write(text); err != nil {
 		f.Close()

@@ -34,7 +34,7 @@ func (f *recipeFlags) addBuild(cmd *cobra.Command) {
 func (c *cli) request(recipe string, f *recipeFlags) (stages.Request, error) {
 	epoch, err := stages.EpochFromEnvironment()
 	if err != nil {
-		return stages.Request{}, fault.New(fault.Usage, err)
+		return stages.Request{}, fault.New(fault.Usage, err, "give the seconds since 1970, or unset it")
 	}
 	cache, err := c.cache()
 	if err != nil {

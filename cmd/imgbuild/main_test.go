@@ -1,0 +1,55 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/imgbuild/imgbuild/builder/store"
+	"github.com/imgbuild/imgbuild/stages/sandbox"
+)
+
+func TestMain(m *testing.M) {
+	// Inside a sandbox this program is also the relay to the app.
+	if sandbox.HelperMain(os.Args) {
+		return
+	}
+	testscript.Main(m, map[string]func(){"imgbuild": func() { os.Exit(run()) }})
+}
+
+// TestScripts runs the scripts: each verb as its users meet it, and each kind
+// of bad input. They share the user's cache, so that a JDK is fetched once; a
+// script that harms a cache names one of its own.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                "testdata/script",
+		Setup:              setup,
+		Cmds:               commands,
+		Condition:          condition,
+		RequireUniqueNames: true,
+	})
+}
+
+// setup gives a script the cache, the sources of the examples, and the
+// machine's way to the network.
+func setup(env *testscript.Env) error {
+	cache, err := store.DefaultDir()
+	if err != nil {
+		return err
+	}
+	examples, err := filepath.Abs("../../examples")
+	if err != nil {
+		return err
+	}
+	env.Setenv(store.DirEnv, cache)
+	env.Setenv("EXAMPLES", examples)
+	for _, v := range os.Environ() {
+		if name, value, _ := strings.Cut(v, "="); strings.HasSuffix(strings.ToLower(name), "_proxy") {
+			env.Setenv(name, value)
+		}
+	}
+	return nil
+}
