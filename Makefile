@@ -10,7 +10,8 @@ BUILD_PACKAGES := build-essential bc bison flex libelf-dev libssl-dev dwarves km
 	openjdk-17-jdk-headless erofs-utils squashfs-tools e2fsprogs dosfstools mtools syslinux \
 	fakeroot bubblewrap util-linux binutils xz-utils zstd qemu-system-x86 qemu-system-data seabios ovmf curl
 TEST_PACKAGES := qemu-utils gdisk fdisk foremost zerofree xfsprogs ntfs-3g proot skopeo docker-registry \
-	libxml2-utils nbdkit netcat-openbsd gnupg lz4 mmdebstrap jq git
+	libxml2-utils nbdkit netcat-openbsd gnupg dpkg-dev iproute2 udhcpd dnsmasq-base lz4 jq git \
+	linux-source-6.1 linux-source-6.12
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -47,7 +48,8 @@ demo: tools-build build examples
 # Everything: the linters, every unit with the race detector, and appliances
 # that are built and booted. The kernel is built once and kept in the cache.
 test: tools lint examples build
-	$(GO) run $(GOTESTSUM) --format pkgname-and-test-fails --junitfile out/test.xml -- -race -timeout 60m ./...
+	@mkdir -p out && test/prepare.sh out/test > out/test.env
+	env $$(cat out/test.env) $(GO) run $(GOTESTSUM) --format pkgname-and-test-fails --junitfile out/test.xml -- -race -timeout 60m ./...
 
 test-short: $(INIT)
 	$(GO) test -short ./...

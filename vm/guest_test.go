@@ -22,6 +22,9 @@ func guestKernel(t *testing.T) string {
 	}
 	need(t, DefaultQEMU, "qemu-system-x86")
 	path := os.Getenv(kernelVariable)
+	if path == "" && os.Getenv("CI") == "true" {
+		t.Fatalf("%s names no bzImage: make test sets it", kernelVariable)
+	}
 	if path == "" {
 		t.Skipf("%s names no bzImage", kernelVariable)
 	}

@@ -93,6 +93,9 @@ func withData() config.Guest {
 func debianInitramfs(t *testing.T) (kernel, initrd string) {
 	t.Helper()
 	dir := os.Getenv("IMGBUILD_TEST_DEBIAN")
+	if dir == "" && os.Getenv("CI") == "true" {
+		t.Fatal("IMGBUILD_TEST_DEBIAN names no unpacked kernel package: make test sets it")
+	}
 	if dir == "" {
 		t.Skip("IMGBUILD_TEST_DEBIAN names no unpacked kernel package")
 	}

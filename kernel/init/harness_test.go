@@ -44,6 +44,9 @@ func testKernel(t *testing.T) string {
 		t.Skip("boots a guest")
 	}
 	path := os.Getenv("IMGBUILD_TEST_KERNEL")
+	if path == "" && os.Getenv("CI") == "true" {
+		t.Fatal("IMGBUILD_TEST_KERNEL names no kernel: make test sets it")
+	}
 	if path == "" {
 		t.Skip("IMGBUILD_TEST_KERNEL names no kernel")
 	}

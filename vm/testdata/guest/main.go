@@ -56,7 +56,9 @@ func serve() {
 	http.HandleFunc("/teapot", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	say(config.LineStarted, "pid 1 at "+clock())
 	time.Sleep(300 * time.Millisecond) // accepted by the host, refused by the guest
-	go func() { must(http.ListenAndServe(":8080", nil)) }()
+	web, err := net.Listen("tcp", ":8080")
+	must(err)
+	go func() { must(http.Serve(web, nil)) }()
 	fmt.Println("ready to serve")
 	waitForButton()
 	say(config.LineStopping, "power button")
