@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/imgbuild/imgbuild/fault"
@@ -143,12 +144,25 @@ func errMissing(missing [][2]string) error {
 	}
 	return fault.New(fault.Input, errors.New(b.String()),
 		"add the jar that holds them to app.classPath",
-		"or list those that are never used under app.missing, such as "+packageOf(missing[0][0])+".*")
+		"or name those that are never used: app.missing: ["+strings.Join(packagesOf(missing), ", ")+"]")
 }
 
-func packageOf(class string) string {
-	if i := strings.LastIndexByte(class, '.'); i >= 0 {
-		return class[:i]
+// packagesOf returns the fewest patterns that match all missing classes by
+// their packages, or the class itself when it is in none.
+func packagesOf(missing [][2]string) []string {
+	var all, fewest []string
+	for _, m := range missing {
+		if i := strings.LastIndexByte(m[0], '.'); i >= 0 {
+			all = append(all, m[0][:i]+".*")
+		} else {
+			all = append(all, m[0])
+		}
 	}
-	return class
+	slices.Sort(all) // a package stands before those below it
+	for _, p := range all {
+		if n := len(fewest); n == 0 || (p != fewest[n-1] && !classMatches(fewest[n-1], p)) {
+			fewest = append(fewest, p)
+		}
+	}
+	return fewest
 }

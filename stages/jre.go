@@ -42,10 +42,13 @@ func (s *set) jre(jdk []builder.Input, modules string) string {
 }
 
 // dropped are files of a linked runtime that an appliance has no use for:
-// tools, what only the linker reads, and starters of other programs.
+// tools, what only the linker reads, starters of other programs, and what
+// draws on a screen. Without that last, java.desktop still draws into images,
+// as the distributions' headless runtimes do.
 var dropped = []string{
 	"bin/keytool", "bin/rmiregistry", "bin/jrunscript", "bin/jwebserver",
 	"lib/classlist", "lib/jrt-fs.jar", "lib/jexec", "lib/jspawnhelper", "lib/server/libjsig.so",
+	"lib/libawt_xawt.so", "lib/libjawt.so", "lib/libsplashscreen.so",
 }
 
 // linkJRE is the runner: jlink in the sandbox, then strip, then the closure of
