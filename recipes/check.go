@@ -155,6 +155,9 @@ func (c *checker) training(cds CDS) {
 	if c.given(train+".send") && !c.given(train+".tcp") {
 		c.report(train+".send", "add `tcp: PORT`", "`%s.send` needs a port to send to", train)
 	}
+	if c.given(train+".expect") && !c.given(train+".tcp") && !c.given(train+".http") {
+		c.report(train+".expect", "add `http: …` or `tcp: PORT`", "`%s.expect` needs something that answers", train)
+	}
 }
 
 // paths checks that no two things stand at one place in the guest.

@@ -165,6 +165,9 @@ type Train struct {
 	TCP int `yaml:"tcp,omitempty" json:"tcp,omitempty" check:"maybe,port"`
 	// Send is a line to send to the TCP port.
 	Send string `yaml:"send,omitempty" json:"send,omitempty"`
+	// Expect is a regular expression that the page, or what the TCP port
+	// answers, must match; the app is asked again until it does.
+	Expect string `yaml:"expect,omitempty" json:"expect,omitempty" check:"regexp"`
 	// Exit means that the app ends by itself.
 	Exit bool `yaml:"exit,omitempty" json:"exit,omitempty" check:"maybe"`
 	// Timeout for the whole training run.
