@@ -95,6 +95,9 @@ func (s *Session) Export(ctx context.Context, results map[string]builder.Outputs
 	return result, result.save(dir)
 }
 
+// progressEvery is how often the progress of the outputs is told at most.
+const progressEvery = 100 * time.Millisecond
+
 // write makes the outputs.
 func (s *Session) write(ctx context.Context, results map[string]builder.Outputs, dir *output.Dir, result *Result) error {
 	started := time.Now()
@@ -109,7 +112,12 @@ func (s *Session) write(ctx context.Context, results map[string]builder.Outputs,
 		return err
 	}
 	s.tell(builder.Event{Kind: builder.Started, Stage: "outputs", Title: fmt.Sprintf("write %d outputs", len(s.selected))})
+	var told time.Time
 	result.Outputs, err = output.Write(ctx, appliance, disk, dir, s.selected, func(done int64) {
+		if time.Since(told) < progressEvery && done < disk.Size() {
+			return
+		}
+		told = time.Now()
 		s.tell(builder.Event{Kind: builder.Progress, Stage: "outputs", Done: done, Total: disk.Size(), Unit: builder.Bytes})
 	})
 	if err != nil {

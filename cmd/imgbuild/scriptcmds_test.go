@@ -15,6 +15,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+
+	"github.com/imgbuild/imgbuild/builder/store"
 )
 
 // commands are what the scripts have beyond those of testscript.
@@ -25,6 +27,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"jsonlines": checkLines,
 	"nofiles":   noFiles,
 	"fixture":   fixture,
+	"owncache":  ownCache,
 	"stopped":   stopped,
 	"tmpfs":     tmpfs,
 }
@@ -145,6 +148,19 @@ func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.MkdirAll(dir, 0o755))
 	ts.Check(unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+args[1]))
 	ts.Defer(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+}
+
+// ownCache gives the script an empty cache, but for the package lists.
+func ownCache(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 1, "owncache FOLDER")
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	lists, err := filepath.Glob(filepath.Join(ts.Getenv(store.DirEnv), "apt-*"))
+	ts.Check(err)
+	for _, from := range lists {
+		ts.Check(os.CopyFS(filepath.Join(dir, filepath.Base(from)), os.DirFS(from)))
+	}
+	ts.Setenv(store.DirEnv, dir)
 }
 
 // fixture puts an app of the tests into the working folder.

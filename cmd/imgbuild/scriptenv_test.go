@@ -76,6 +76,7 @@ var canBuild = sync.OnceValue(func() error {
 	if err != nil {
 		return err
 	}
+	store.RouteLogs(hclog.NewNullLogger())
 	s, err := stages.Open(context.Background(), stages.Request{
 		RecipePath: recipe, CacheDir: cache, DryRun: true, Epoch: stages.DefaultEpoch, Log: hclog.NewNullLogger(),
 	})
