@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +28,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"fixture":   fixture,
 	"owncache":  ownCache,
 	"stopped":   stopped,
+	"killed":    killed,
 	"tmpfs":     tmpfs,
 }
 
@@ -113,31 +113,6 @@ func noFiles(ts *testscript.TestScript, neg bool, args []string) {
 	})
 	if !errors.Is(err, fs.ErrNotExist) {
 		ts.Check(err)
-	}
-}
-
-// stopped runs a program until its stderr matches, sends it a signal and
-// checks how it ends: with an exit code, or "killed". What it wrote is left in
-// the file "stopped".
-func stopped(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, neg, len(args) > 3, "stopped SIGNAL REGEXP CODE|killed PROGRAM ARGUMENT...")
-	when, err := regexp.Compile(args[1])
-	ts.Check(err)
-	p, err := startScripted(ts, args[3], args[4:]...)
-	ts.Check(err)
-	seen := p.wait(when)
-	p.cmd.Process.Signal(unix.SignalNum("SIG" + args[0]))
-	<-p.ended
-	ts.Check(os.WriteFile(ts.MkAbs("stopped"), p.said(), 0o644))
-	if !seen {
-		ts.Fatalf("it ended without saying %s:\n%s", when, p.said())
-	}
-	end := strconv.Itoa(p.cmd.ProcessState.ExitCode())
-	if end == "-1" {
-		end = "killed"
-	}
-	if end != args[2] {
-		ts.Fatalf("it ended with %s, not %s:\n%s", end, args[2], p.said())
 	}
 }
 

@@ -1,20 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
 	"github.com/imgbuild/imgbuild/builder/store"
@@ -114,63 +109,3 @@ var server = sync.OnceValues(func() (string, error) {
 	}
 	return path, nil
 })
-
-// scripted is a program that a script started.
-type scripted struct {
-	cmd   *exec.Cmd
-	ended chan struct{}
-
-	mu  sync.Mutex
-	out bytes.Buffer
-}
-
-// startScripted starts a program as exec would, with its output collected.
-func startScripted(ts *testscript.TestScript, name string, args ...string) (*scripted, error) {
-	p := &scripted{cmd: exec.Command(name, args...), ended: make(chan struct{})}
-	p.cmd.Dir = ts.MkAbs(".")
-	for _, v := range []string{"PATH", "HOME", "TMPDIR", store.DirEnv} {
-		p.cmd.Env = append(p.cmd.Env, v+"="+ts.Getenv(v))
-	}
-	p.cmd.Stdout, p.cmd.Stderr = p, p
-	// A group of its own, so that nothing of a killed build outlives a script.
-	p.cmd.SysProcAttr = &unix.SysProcAttr{Setpgid: true}
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() {
-		p.cmd.Wait()
-		close(p.ended)
-	}()
-	ts.Defer(func() {
-		if err := unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
-			ts.Logf("stopping %s: %v", name, err)
-		}
-	})
-	return p, nil
-}
-
-// Write collects output.
-func (p *scripted) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.out.Write(b)
-}
-
-func (p *scripted) said() []byte {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return bytes.Clone(p.out.Bytes())
-}
-
-// wait returns true when the output matches, and false when the program ended
-// before it did.
-func (p *scripted) wait(when *regexp.Regexp) bool {
-	for !when.Match(p.said()) {
-		select {
-		case <-p.ended:
-			return when.Match(p.said())
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
-	return true
-}
