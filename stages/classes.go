@@ -53,7 +53,7 @@ func (s *set) classes(stack []builder.Input) string {
 		Name:    StageClasses,
 		Title:   "run the app to see which classes it loads",
 		Kind:    kindTrain,
-		Version: 1,
+		Version: 2,
 		Inputs:  stack,
 	}, trainParams{Train: s.Recipe.Recipe.Runtime.JVM.CDS.Train})
 }
@@ -146,12 +146,13 @@ func (o Options) guestCommand(tree string, guest config.Guest, options ...string
 	args := slices.Clone(guest.App.Command)
 	args = slices.Insert(args, 1, options...)
 	cmd := sandbox.Command{
-		Root: tree,
-		Args: args,
-		Env:  append([]string{"TZ=" + guest.Timezone, "LANG=C.UTF-8", "HOME=/tmp"}, guest.App.Env...),
-		Dir:  guest.App.Dir,
-		UID:  guest.App.UID,
-		GID:  guest.App.GID,
+		Root:     tree,
+		Args:     args,
+		Env:      append([]string{"TZ=" + guest.Timezone, "LANG=C.UTF-8", "HOME=/tmp"}, guest.App.Env...),
+		Dir:      guest.App.Dir,
+		UID:      guest.App.UID,
+		GID:      guest.App.GID,
+		Hostname: guest.Hostname,
 	}
 	for _, m := range guest.Mounts {
 		cmd.Binds = append(cmd.Binds, sandbox.Bind{Target: m.Path, Tmpfs: true})

@@ -44,7 +44,7 @@ const statusFD = 3
 func (b bubblewrap) args(c Command) ([]string, error) {
 	args := []string{
 		"--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
-		"--uid", strconv.Itoa(c.UID), "--gid", strconv.Itoa(c.GID), "--hostname", "localhost",
+		"--uid", strconv.Itoa(c.UID), "--gid", strconv.Itoa(c.GID), "--hostname", c.hostname(),
 		"--json-status-fd", strconv.Itoa(statusFD), "--clearenv",
 	}
 	for _, e := range c.Env {

@@ -79,5 +79,32 @@ func (r proot) args(c Command, scratch string) (args, writable []string, err err
 			writable = append(writable, b.Source)
 		}
 	}
+	hosts, err := c.hosts(scratch)
+	if err != nil {
+		return nil, nil, fmt.Errorf("naming the host: %w", err)
+	}
+	if hosts != "" {
+		args = append(args, "-b", hosts+":/etc/hosts")
+	}
 	return append(args, c.Args...), writable, nil
+}
+
+// hosts writes the root's /etc/hosts with a line for the machine's name, which
+// the program sees as its own: in a container no other file knows it, and Java
+// asks for its address. It returns "" when the root has no such file.
+func (c *Command) hosts(scratch string) (string, error) {
+	own := filepath.Join(c.Root, "etc/hosts")
+	if info, err := os.Lstat(own); err != nil || !info.Mode().IsRegular() {
+		return "", nil
+	}
+	text, err := os.ReadFile(own)
+	if err != nil {
+		return "", err
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(scratch, "hosts")
+	return path, os.WriteFile(path, fmt.Appendf(text, "\n127.0.1.1\t%s\n", name), 0o444)
 }

@@ -54,6 +54,10 @@ type Command struct {
 	// UID and GID that the program sees as its own. Outside, it remains the
 	// user who started it.
 	UID, GID int
+	// Hostname that the program sees; "localhost" by default. Without
+	// namespaces it sees the machine's, for which /etc/hosts has an address
+	// then, if the root has such a file.
+	Hostname string
 	// Binds are laid over the root in order.
 	Binds []Bind
 	// Timeout bounds the running time; 0 means no bound.
@@ -142,6 +146,13 @@ func (c *Command) check() error {
 		}
 	}
 	return nil
+}
+
+func (c *Command) hostname() string {
+	if c.Hostname == "" {
+		return "localhost"
+	}
+	return c.Hostname
 }
 
 func (c *Command) dir() string {

@@ -194,6 +194,21 @@ func TestBinds(t *testing.T) {
 	})
 }
 
+// TestHostname asks for the address of the host, as Java's getLocalHost does.
+func TestHostname(t *testing.T) {
+	both(t, func(t *testing.T, box Sandbox) {
+		c := guest(newRoot(t), "address")
+		c.Hostname, c.Env = "shop", []string{"WANT=shop"}
+		if err := os.WriteFile(filepath.Join(c.Root, "etc/hosts"), []byte("127.0.0.1 localhost\n127.0.1.1 shop"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf("%t [127.0.1.1]\n", box.Name() == "bubblewrap")
+		if d := cmp.Diff(want, output(t, box, c)); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
 // TestForeign asks for a file that the machine has and the root has not.
 func TestForeign(t *testing.T) {
 	both(t, func(t *testing.T, box Sandbox) {

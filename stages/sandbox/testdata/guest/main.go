@@ -30,6 +30,8 @@ func run(verb string, args []string) error {
 		return see()
 	case "write":
 		return os.WriteFile(args[0], []byte("written\n"), 0o644)
+	case "address":
+		return address()
 	case "statx":
 		return unix.Statx(unix.AT_FDCWD, args[0], 0, unix.STATX_TYPE, new(unix.Statx_t))
 	case "connect":
@@ -79,6 +81,17 @@ func see() error {
 	fmt.Printf("root %s\n", strings.Join(names, " "))
 	fmt.Printf("env %s\n", strings.Join(env, " "))
 	return nil
+}
+
+// address tells the address that the root has for the program's host name.
+func address() error {
+	host, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	addresses, err := net.LookupHost(host)
+	fmt.Println(host == os.Getenv("WANT"), addresses)
+	return err
 }
 
 // serve answers by HTTP until SIGTERM, which it tells.
