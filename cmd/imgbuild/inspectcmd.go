@@ -1,5 +1,33 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
 
-func (c *cli) inspectCommand() *cobra.Command { return &cobra.Command{Use: "inspect"} }
+	"github.com/imgbuild/imgbuild/output/inspect"
+)
+
+func (c *cli) inspectCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "inspect IMAGE",
+		Short: "Show what is in an image, whoever made it",
+		Long: `Inspect tells what an image holds: the partitions and filesystems of a disk
+(raw, qcow2, VMDK) and whose each of its bytes is, the machine that an OVF
+package (OVA, or loose files by their .ovf) describes and whether its manifest
+holds, the configuration and layers of a container image in an archive. The
+image is only read, and nothing is unpacked.`,
+		Example: "  imgbuild inspect out/hello.ova\n  imgbuild inspect --json appliance.vmdk",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			report, err := inspect.Read(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if c.json {
+				return writeJSON(c.stdout, report)
+			}
+			return report.WriteText(c.stdout)
+		},
+	}
+	c.jsonFlag(cmd)
+	return cmd
+}
