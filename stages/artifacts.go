@@ -3,18 +3,14 @@ package stages
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/sparse"
-	"github.com/imgbuild/imgbuild/fault"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -119,47 +115,6 @@ func OpenDisk(ctx context.Context, s builder.Store, desc ocispec.Descriptor) (di
 		return nil, nil, fmt.Errorf("opening disk artifact %s: %w", desc.Digest, err)
 	}
 	return r, b, nil
-}
-
-// runTool runs an outside program with nothing but the given environment and
-// PATH. What it printed becomes part of the error.
-func runTool(ctx context.Context, w *builder.Work, env []string, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, programPath(name), args...)
-	cmd.Dir = w.Dir
-	cmd.Env = append([]string{"PATH=" + toolPath(), "LC_ALL=C", "HOME=" + w.Dir, "TMPDIR=" + w.Dir}, env...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	w.Log.Debug("running", "program", name, "args", args)
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if strings.Contains(out.String(), "No space left on device") {
-			return fault.New(fault.Environment, fmt.Errorf("running %s: no space left on device", name),
-				"free some space, or name another folder with --cache-dir")
-		}
-		if errors.Is(err, exec.ErrNotFound) {
-			return fault.New(fault.Environment, fmt.Errorf("%s is not installed", name), install(name))
-		}
-		return fmt.Errorf("running %s: %w\n%s", name, err, lastLines(out.String(), 12))
-	}
-	return nil
-}
-
-// programPath is where on toolPath a program is; its bare name when nowhere.
-func programPath(name string) string {
-	for _, dir := range filepath.SplitList(toolPath()) {
-		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
-			return path
-		}
-	}
-	return name
-}
-
-// toolPath is where outside programs are looked for; the sbin folders hold
-// the file system makers and are not on every user's PATH.
-func toolPath() string {
-	return os.Getenv("PATH") + ":/usr/local/sbin:/usr/sbin:/sbin"
 }
 
 // lastLines returns the last n lines of text, without a final newline.

@@ -48,8 +48,8 @@ func (o Options) makeData(ctx context.Context, w *builder.Work) (builder.Outputs
 		return nil, err
 	}
 	image := filepath.Join(w.Dir, "data.img")
-	owner := fmt.Sprintf("root_owner=%d:%d", p.UID, p.GID)
-	if err := mke2fs(ctx, w, image, p.Size, p.UUID, p.Seed, "data", p.Epoch, owner); err != nil {
+	fs := ext4{size: p.Size, uuid: p.UUID, seed: p.Seed, label: "data", epoch: p.Epoch, uid: p.UID, gid: p.GID}
+	if err := fs.make(ctx, w, image); err != nil {
 		return nil, err
 	}
 	desc, err := o.putDisk(ctx, w, image)
@@ -59,35 +59,42 @@ func (o Options) makeData(ctx context.Context, w *builder.Work) (builder.Outputs
 	return builder.Outputs{"image": desc}, nil
 }
 
-// mke2fs makes an ext4 filesystem whose bytes depend on nothing but the
-// arguments. It is told the size in KiB.
-func mke2fs(ctx context.Context, w *builder.Work, image string, size int64, uuid, seed, label string, epoch int64, options ...string) error {
+// ext4 describes an empty ext4 filesystem.
+type ext4 struct {
+	size  int64 // bytes
+	uuid  string
+	seed  string // of the directory hash
+	label string
+	epoch int64 // seconds
+	// inodes is their number; 0 leaves it to mke2fs.
+	inodes int
+	// uid and gid own the root directory.
+	uid, gid int
+}
+
+// make writes the filesystem to a file. Its bytes depend on nothing but the
+// description.
+func (e ext4) make(ctx context.Context, w *builder.Work, image string) error {
 	f, err := os.Create(image)
 	if err != nil {
 		return err
 	}
-	err = f.Truncate(size)
+	err = f.Truncate(e.size)
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
-		return fmt.Errorf("making room for the %s filesystem: %w", label, err)
-	}
-	extended := "hash_seed=" + seed + ",lazy_itable_init=0,lazy_journal_init=0,nodiscard"
-	var rest []string
-	for i, opt := range options {
-		if opt == "-d" {
-			rest = options[i:]
-			break
-		}
-		extended += "," + opt
+		return fmt.Errorf("making room for the %s filesystem: %w", e.label, err)
 	}
 	// E2FSPROGS_FAKE_TIME is what version 1.47.0 knows; SOURCE_DATE_EPOCH
 	// came later. An empty configuration file keeps the host's defaults out.
-	env := []string{"E2FSPROGS_FAKE_TIME=" + strconv.FormatInt(max(epoch, 1), 10), "MKE2FS_CONFIG=/dev/null",
-		"SOURCE_DATE_EPOCH=" + strconv.FormatInt(epoch, 10)}
-	args := []string{"-F", "-q", "-b", "4096", "-I", "256", "-m", "0", "-L", label, "-U", uuid, "-E", extended,
+	env := []string{"E2FSPROGS_FAKE_TIME=" + strconv.FormatInt(max(e.epoch, 1), 10), "MKE2FS_CONFIG=/dev/null",
+		"SOURCE_DATE_EPOCH=" + strconv.FormatInt(e.epoch, 10)}
+	args := []string{"-F", "-q", "-b", "4096", "-I", "256", "-m", "0", "-L", e.label, "-U", e.uuid,
+		"-E", fmt.Sprintf("hash_seed=%s,lazy_itable_init=0,lazy_journal_init=0,nodiscard,root_owner=%d:%d", e.seed, e.uid, e.gid),
 		"-O", "extent,flex_bg,dir_index,metadata_csum,64bit,huge_file,large_file,extra_isize,sparse_super,filetype,has_journal,resize_inode"}
-	args = append(args, rest...)
-	return runTool(ctx, w, env, "mke2fs", append(args, image, strconv.FormatInt(size>>10, 10)+"k")...)
+	if e.inodes > 0 {
+		args = append(args, "-N", strconv.Itoa(e.inodes))
+	}
+	return runTool(ctx, w, env, "mke2fs", append(args, image, strconv.FormatInt(e.size>>10, 10)+"k")...)
 }

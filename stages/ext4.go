@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/fault"
 )
 
 // makeExt4 makes an ext4 root. mke2fs makes the filesystem and debugfs fills
@@ -25,7 +26,8 @@ func makeExt4(ctx context.Context, w *builder.Work, p rootParams, tree, image st
 	if size == 0 {
 		size = ext4Size(content, inodes)
 	}
-	if err := mke2fs(ctx, w, image, size, p.UUID, p.UUID, "root", p.Epoch, fmt.Sprintf("num_inodes=%d", inodes+64)); err != nil {
+	fs := ext4{size: size, uuid: p.UUID, seed: p.UUID, label: "root", epoch: p.Epoch, inodes: inodes + 64}
+	if err := fs.make(ctx, w, image); err != nil {
 		return err
 	}
 	name := filepath.Join(w.Dir, "debugfs.script")
@@ -33,7 +35,18 @@ func makeExt4(ctx context.Context, w *builder.Work, p rootParams, tree, image st
 		return err
 	}
 	env := []string{fmt.Sprintf("E2FSPROGS_FAKE_TIME=%d", max(p.Epoch, 1))}
-	return runTool(ctx, w, env, "debugfs", "-w", "-f", name, image)
+	said, err := toolComplaints(ctx, w, env, "debugfs", "-w", "-f", name, image)
+	if err != nil {
+		return err
+	}
+	// debugfs goes on after an error and ends with status 0. All it has to
+	// say besides is its version, first.
+	if _, wrong, _ := strings.Cut(said, "\n"); wrong != "" {
+		first, _, _ := strings.Cut(wrong, "\n")
+		return fault.New(fault.Stage, fmt.Errorf("filling the ext4 root of %d MiB: %s", size>>20, strings.TrimSpace(first)),
+			"if it is full, give disk.root.size more, or leave it out")
+	}
+	return nil
 }
 
 // ext4Size is the size of a filesystem that holds content bytes in files: a

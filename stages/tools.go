@@ -1,9 +1,15 @@
 package stages
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -67,4 +73,52 @@ func install(names ...string) string {
 	}
 	slices.Sort(packages)
 	return "apt-get install " + strings.Join(slices.Compact(packages), " ")
+}
+
+// runTool runs an outside program with nothing but the given environment and
+// PATH. What it printed becomes part of the error.
+func runTool(ctx context.Context, w *builder.Work, env []string, name string, args ...string) error {
+	_, err := toolComplaints(ctx, w, env, name, args...)
+	return err
+}
+
+// toolComplaints is [runTool] for programs that end with status 0 whatever
+// happens: it returns what was written to stderr.
+func toolComplaints(ctx context.Context, w *builder.Work, env []string, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, programPath(name), args...)
+	cmd.Dir = w.Dir
+	cmd.Env = append([]string{"PATH=" + toolPath(), "LC_ALL=C", "HOME=" + w.Dir, "TMPDIR=" + w.Dir}, env...)
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, io.MultiWriter(&out, &complaints)
+	w.Log.Debug("running", "program", name, "args", args)
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		if strings.Contains(out.String(), "No space left on device") {
+			return "", fault.New(fault.Environment, fmt.Errorf("running %s: no space left on device", name),
+				"free some space, or name another folder with --cache-dir")
+		}
+		if errors.Is(err, exec.ErrNotFound) {
+			return "", fault.New(fault.Environment, fmt.Errorf("%s is not installed", name), install(name))
+		}
+		return "", fmt.Errorf("running %s: %w\n%s", name, err, lastLines(out.String(), 12))
+	}
+	return complaints.String(), nil
+}
+
+// programPath is where on toolPath a program is; its bare name when nowhere.
+func programPath(name string) string {
+	for _, dir := range filepath.SplitList(toolPath()) {
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path
+		}
+	}
+	return name
+}
+
+// toolPath is where outside programs are looked for; the sbin folders hold
+// the file system makers and are not on every user's PATH.
+func toolPath() string {
+	return os.Getenv("PATH") + ":/usr/local/sbin:/usr/sbin:/sbin"
 }

@@ -177,10 +177,11 @@ func status(s string) *Status {
 }
 
 // fatal are the lines after which nothing else comes: the kernel's (behind an
-// optional time stamp) and OVMF's.
+// optional time stamp), its EFI stub's, which a guest with too little memory
+// shows, and OVMF's.
 var fatal = regexp.MustCompile(`^(?:\[ *\d+\.\d+\] ?(?:\[ *[TC]\d+\] ?)?)?` +
 	`(Kernel panic - not syncing.*|VFS: Cannot open root device.*)` +
-	`|^(BdsDxe: No bootable option or device was found.*)`)
+	`|^(EFI stub: ERROR: .*|BdsDxe: No bootable option or device was found.*)`)
 
 // failureOf returns what a console line tells of the machine's end, or "".
 func failureOf(text string) string {

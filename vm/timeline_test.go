@@ -51,6 +51,8 @@ func TestFailures(t *testing.T) {
 		{"imgbuild: failed mounting /data: no such device", "init failed mounting /data: no such device"},
 		{"the log of an app: Kernel panic - not syncing", ""},
 		{"---[ end Kernel panic - not syncing: x ]---", ""},
+		{"EFI stub: ERROR: Failed to decompress kernel", "EFI stub: ERROR: Failed to decompress kernel"},
+		{"EFI stub: Loaded initrd from command line option", ""},
 		{"imgbuild: warning renewing the lease: timeout", ""},
 	} {
 		var s story
