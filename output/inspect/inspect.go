@@ -71,7 +71,20 @@ func Read(ctx context.Context, path string) (*Report, error) {
 	if at := (*fs.PathError)(nil); errors.As(err, &at) && at.Path == path {
 		err = at.Err
 	}
-	return nil, fault.New(fault.Input, fmt.Errorf("inspecting %s: %w", path, err))
+	return nil, fault.New(fault.Input, fmt.Errorf("inspecting %s: %w", path, err), advice(err)...)
+}
+
+// advice returns hints for errors that bring none.
+func advice(err error) []string {
+	switch {
+	case len(fault.HintsOf(err)) > 0:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return []string{"check the path"}
+	case errors.Is(err, fs.ErrPermission):
+		return []string{"you need the right to read it"}
+	}
+	return []string{"it may be damaged or cut short: compare its size and digest with what its maker says"}
 }
 
 // sniffed is how much of a file is looked at to tell its format, in bytes.
