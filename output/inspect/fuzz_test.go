@@ -11,16 +11,9 @@ import (
 	"github.com/imgbuild/imgbuild/output/outputtest"
 )
 
-// FuzzLayout reads archives of container images, and writes what was found:
-// no text of an image may steer the terminal.
-func FuzzLayout(f *testing.F) {
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, p []byte) { tryLayout(t, p) })
-}
-
-// TestDamagedLayout changes each byte of the headers and of the JSON in a real
-// archive.
-func TestDamagedLayout(t *testing.T) {
+// archive returns a container image as a build exports it.
+func archive(t testing.TB) []byte {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "image.tar")
 	if err := outputtest.Tree(t).Export(t.Context(), path, "docker.io/library/hello:1"); err != nil {
 		t.Fatal(err)
@@ -29,6 +22,20 @@ func TestDamagedLayout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return whole
+}
+
+// FuzzLayout reads archives of container images, and writes what was found:
+// no text of an image may steer the terminal.
+func FuzzLayout(f *testing.F) {
+	f.Add(archive(f))
+	f.Fuzz(func(t *testing.T, p []byte) { tryLayout(t, p) })
+}
+
+// TestDamagedLayout changes each byte of the headers and of the JSON in a real
+// archive.
+func TestDamagedLayout(t *testing.T) {
+	whole := archive(t)
 	if !tryLayout(t, whole) {
 		t.Fatal("the archive as it was made is not read")
 	}

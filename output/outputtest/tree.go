@@ -23,7 +23,7 @@ import (
 
 // Tree returns a root filesystem of two layers, as a build hands it over: in a
 // content store, exported by containerd.
-func Tree(t *testing.T) output.Tree {
+func Tree(t testing.TB) output.Tree {
 	t.Helper()
 	store, err := local.NewStore(t.TempDir())
 	if err != nil {
@@ -54,7 +54,7 @@ func Tree(t *testing.T) output.Tree {
 }
 
 type tree struct {
-	t        *testing.T
+	t        testing.TB
 	store    content.Store
 	manifest ocispec.Descriptor
 }
