@@ -71,7 +71,7 @@ func start(ctx context.Context, c Command, l launch) (*Process, error) {
 		report, p.cmd.ExtraFiles = r, []*os.File{w}
 	}
 	started := make(chan error, 1)
-	go p.supervise(ctx, started, l)
+	go p.supervise(ctx, started, c, l)
 	if err := <-started; err != nil {
 		report.Close()
 		return nil, fmt.Errorf("starting a sandbox: %w", err)
@@ -86,7 +86,7 @@ func start(ctx context.Context, c Command, l launch) (*Process, error) {
 // supervise starts the program and waits for it on one thread: the kernel
 // sends the parent-death signal when the thread that started it ends
 // (prctl(2), PR_SET_PDEATHSIG).
-func (p *Process) supervise(ctx context.Context, started chan<- error, l launch) {
+func (p *Process) supervise(ctx context.Context, started chan<- error, c Command, l launch) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(p.done)
@@ -94,7 +94,12 @@ func (p *Process) supervise(ctx context.Context, started chan<- error, l launch)
 	if l.cleanup != nil {
 		defer l.cleanup()
 	}
-	err := p.cmd.Start()
+	var err error
+	if c.OneCPU {
+		err = onOneCPU(p.cmd.Start)
+	} else {
+		err = p.cmd.Start()
+	}
 	for _, f := range p.cmd.ExtraFiles {
 		f.Close()
 	}
@@ -103,6 +108,25 @@ func (p *Process) supervise(ctx context.Context, started chan<- error, l launch)
 		return
 	}
 	p.err = p.outcome(ctx, p.cmd.Wait())
+}
+
+// onOneCPU calls start while the calling thread, and so what it starts, is bound
+// to one processor (sched_setaffinity(2)).
+func onOneCPU(start func() error) error {
+	var all, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		return fmt.Errorf("asking for the processors: %w", err)
+	}
+	cpu := 0
+	for !all.IsSet(cpu) {
+		cpu++
+	}
+	one.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		return fmt.Errorf("choosing a processor: %w", err)
+	}
+	defer unix.SchedSetaffinity(0, &all)
+	return start()
 }
 
 // follow reads bwrap's reports: the first process, and at the end the exit

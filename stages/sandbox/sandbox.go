@@ -58,6 +58,8 @@ type Command struct {
 	// namespaces it sees the machine's, for which /etc/hosts has an address
 	// then, if the root has such a file.
 	Hostname string
+	// OneCPU makes all threads take turns on one processor.
+	OneCPU bool
 	// Binds are laid over the root in order.
 	Binds []Bind
 	// Timeout bounds the running time; 0 means no bound.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -205,6 +206,23 @@ func TestHostname(t *testing.T) {
 		want := fmt.Sprintf("%t [127.0.1.1]\n", box.Name() == "bubblewrap")
 		if d := cmp.Diff(want, output(t, box, c)); d != "" {
 			t.Error(d)
+		}
+	})
+}
+
+func TestOneCPU(t *testing.T) {
+	all := runtime.NumCPU()
+	if all == 1 {
+		t.Skip("the machine has one processor")
+	}
+	both(t, func(t *testing.T, box Sandbox) {
+		for _, one := range []bool{true, false} {
+			c := guest(newRoot(t), "cpus")
+			c.OneCPU = one
+			want := map[bool]int{true: 1, false: all}[one]
+			if got := output(t, box, c); got != fmt.Sprintln(want) {
+				t.Errorf("one %t: the program sees %s", one, got)
+			}
 		}
 	})
 }
