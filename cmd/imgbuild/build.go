@@ -58,6 +58,9 @@ changed are reused from the cache.`,
 
 // build runs a build with its progress on stderr.
 func (c *cli) build(ctx context.Context, recipe string, o buildOptions) (*stages.Result, error) {
+	if err := writable("--trace", o.trace); err != nil {
+		return nil, err
+	}
 	started := time.Now()
 	q, err := c.request(recipe, &o.recipeFlags)
 	if err != nil {
@@ -102,6 +105,19 @@ func (c *cli) buildSession(ctx context.Context, q stages.Request) (*stages.Resul
 		return nil, err
 	}
 	return s.Export(ctx, results)
+}
+
+// writable checks that the file of a flag can be made, long before it is. An
+// empty path stands for none.
+func writable(flag, path string) error {
+	if path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return fault.New(fault.Environment, fmt.Errorf("%s: %w", flag, err), "name a file in a folder that you may write")
+	}
+	return f.Close()
 }
 
 func writeTrace(path string, events []builder.Event) error {

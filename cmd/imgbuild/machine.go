@@ -51,6 +51,9 @@ func (f *machineFlags) options(c *cli, t target) (vm.Options, error) {
 		Disk: t.image, Boot: vm.Boot(f.boot), Accel: vm.Accel(f.accel), Machine: vm.MachineType(f.machine),
 		Bus: vm.Bus(f.bus), NIC: vm.NIC(f.nic), Memory: t.memory, CPUs: t.cpus,
 	}
+	if f.cpus < 0 {
+		return o, fault.New(fault.Usage, fmt.Errorf("--cpus: a guest cannot have %d processors", f.cpus), "give 1 or more, or leave it to the recipe")
+	}
 	if f.cpus > 0 {
 		o.CPUs = f.cpus
 	}
@@ -94,8 +97,13 @@ func isRecipe(arg string) bool {
 
 // imageTarget reads NAME.json beside NAME.raw, if it is there.
 func imageTarget(path string) (target, error) {
-	if _, err := os.Stat(path); err != nil {
-		return target{}, fault.New(fault.Input, err)
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a folder", path)
+	}
+	if err != nil {
+		return target{}, fault.New(fault.Input, fmt.Errorf("looking for the image: %w", err),
+			"name an image, or a recipe: a file that ends in .yaml")
 	}
 	t := target{image: path, memory: vm.DefaultMemory, cpus: 1}
 	text, err := os.ReadFile(strings.TrimSuffix(path, filepath.Ext(path)) + ".json")

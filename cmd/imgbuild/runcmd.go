@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,6 +68,7 @@ func (c *cli) run(ctx context.Context, arg string, o runOptions) error {
 		return err
 	}
 	accel, why := r.Accel()
+	why, _, _ = strings.Cut(why, "\n")
 	fmt.Fprintf(c.stderr, "imgbuild: booting %s by %s (%s)\n", opts.Disk, accel, why)
 	for _, p := range r.Ports() {
 		fmt.Fprintf(c.stderr, "imgbuild: 127.0.0.1:%d leads to port %d of the guest\n", p.Host, p.Guest)

@@ -61,6 +61,9 @@ connections. The guest's disk is not changed. A failed check ends in exit code 6
 // test tests by each road, one after the other: two emulated machines at once
 // would spoil each other's times.
 func (c *cli) test(ctx context.Context, arg string, o testOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
 	t, err := c.find(ctx, arg, o.buildOptions)
 	if err != nil {
 		return err
@@ -106,6 +109,19 @@ func (c *cli) test(ctx context.Context, arg string, o testOptions) error {
 		return fault.New(fault.Check, fmt.Errorf("%d of %d checks of %s failed", failed, made, t.image))
 	}
 	return nil
+}
+
+// check refuses before a build what would fail after it.
+func (o *testOptions) check() error {
+	if len(o.roads) == 0 {
+		return fault.New(fault.Usage, fmt.Errorf("--boot: no road is named"), "choose from bios, uefi, direct and pvh")
+	}
+	for _, road := range o.roads {
+		if !slices.Contains([]vm.Boot{vm.BIOS, vm.UEFI, vm.Direct, vm.PVH}, vm.Boot(road)) {
+			return fault.New(fault.Usage, fmt.Errorf("--boot: there is no road %q", road), "choose from bios, uefi, direct and pvh")
+		}
+	}
+	return writable("--junit", o.junit)
 }
 
 // testBy boots the target by one road and makes its checks.
