@@ -34,21 +34,26 @@ func checkFiles(t *testing.T, m Made) {
 			t.Fatal(err)
 		}
 		defer file.Close()
-		h := sha256.New()
-		n, err := io.Copy(h, file)
+		info, err := file.Stat()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if sum := hex.EncodeToString(h.Sum(nil)); n != f.Size || sum != f.SHA256 {
-			t.Errorf("%s: %d bytes with digest %s, said to be %d with %s", f.Path, n, sum, f.Size, f.SHA256)
+		if info.Size() != f.Size || info.Mode().Perm()&0o600 != 0o600 {
+			t.Errorf("%s: %d bytes, mode %v; said to be %d bytes", f.Path, info.Size(), info.Mode(), f.Size)
+		}
+		if f.Size < large { // hashing the holes of a larger one takes too long
+			h := sha256.New()
+			if _, err := io.Copy(h, file); err != nil {
+				t.Fatal(err)
+			}
+			if sum := hex.EncodeToString(h.Sum(nil)); sum != f.SHA256 {
+				t.Errorf("%s: its digest is %s, said to be %s", f.Path, sum, f.SHA256)
+			}
 		}
 		// What is allocated is a matter of the file system, which may need a
 		// little for its own tables.
 		if f.Allocated < 0 || f.Allocated > f.Size+64<<10 {
 			t.Errorf("%s: %d bytes are allocated for %d", f.Path, f.Allocated, f.Size)
-		}
-		if info, err := file.Stat(); err != nil || info.Mode().Perm()&0o400 == 0 {
-			t.Errorf("%s: mode %v, %v", f.Path, info.Mode(), err)
 		}
 	}
 }

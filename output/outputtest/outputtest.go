@@ -89,7 +89,8 @@ const large = 1 << 32
 func samples() []disktest.Sample {
 	return slices.DeleteFunc(disktest.Samples(), func(s disktest.Sample) bool {
 		size := s.Disk.Size()
-		return size == 0 || size%disk.SectorSize != 0 || size > 1<<34 || size >= large && testing.Short()
+		slow := size >= large || s.Name == "islands"
+		return size == 0 || size%disk.SectorSize != 0 || size > 1<<34 || slow && testing.Short()
 	})
 }
 
