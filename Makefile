@@ -65,7 +65,7 @@ lint: $(INIT)
 	$(GO) run $(STATICCHECK) ./...
 	@mkdir -p out; if $(GO) run $(GOVULNCHECK) ./... > out/vuln.txt 2>&1; then tail -1 out/vuln.txt; \
 	elif grep -q 'Vulnerability #' out/vuln.txt; then cat out/vuln.txt; exit 1; \
-	else echo "lint: govulncheck was left out: $$(tail -1 out/vuln.txt)"; fi
+	else echo "lint: govulncheck was left out: $$(head -1 out/vuln.txt)"; fi
 
 tools-build: ; @$(call install,$(BUILD_PACKAGES))
 tools: ; @$(call install,$(BUILD_PACKAGES) $(TEST_PACKAGES))
