@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -113,11 +115,11 @@ func writable(flag, path string) error {
 	if path == "" {
 		return nil
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
+	f, err := os.CreateTemp(filepath.Dir(path), ".imgbuild-")
 	if err != nil {
-		return fault.New(fault.Environment, fmt.Errorf("%s: %w", flag, err), "name a file in a folder that you may write")
+		return fault.New(fault.Environment, fmt.Errorf("%s %s: %w", flag, path, err), "name a file in a folder that you may write")
 	}
-	return f.Close()
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 func writeTrace(path string, events []builder.Event) error {

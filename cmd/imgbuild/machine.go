@@ -69,6 +69,17 @@ func (f *machineFlags) options(c *cli, t target) (vm.Options, error) {
 	return o, err
 }
 
+// check tells what is wrong with the flags, which must not show only after a
+// build.
+func (f *machineFlags) check(c *cli) error {
+	o, err := f.options(c, target{image: "any"})
+	if err != nil {
+		return err
+	}
+	_, err = vm.New(o)
+	return err
+}
+
 // find makes a target of an argument: a recipe is built first, an image is
 // taken with the result that lies beside it.
 func (c *cli) find(ctx context.Context, arg string, b buildOptions) (target, error) {

@@ -46,6 +46,12 @@ KVM is used when a canary guest shows that it works, else emulation.`,
 }
 
 func (c *cli) run(ctx context.Context, arg string, o runOptions) error {
+	if err := o.machineFlags.check(c); err != nil {
+		return err
+	}
+	if _, err := forwards(o.ports, nil); err != nil {
+		return err
+	}
 	t, err := c.find(ctx, arg, o.buildOptions)
 	if err != nil {
 		return err

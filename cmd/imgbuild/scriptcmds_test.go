@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,7 +67,8 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%d errors instead of one", n)
 	}
 	_, after, _ := strings.Cut("\n"+said, "\nimgbuild: ")
-	if args[0] != "130" && !strings.Contains(after, "  hint: ") && !strings.Contains(after, "; write ") {
+	advice := regexp.MustCompile(`  hint: |; write | is not one of \[`)
+	if args[0] != "130" && !advice.MatchString(after) {
 		ts.Fatalf("the error does not say what to do")
 	}
 	for _, fault := range []string{"panic:", "goroutine ", "context canceled", "%!"} {

@@ -61,7 +61,7 @@ connections. The guest's disk is not changed. A failed check ends in exit code 6
 // test tests by each road, one after the other: two emulated machines at once
 // would spoil each other's times.
 func (c *cli) test(ctx context.Context, arg string, o testOptions) error {
-	if err := o.check(); err != nil {
+	if err := o.check(c); err != nil {
 		return err
 	}
 	t, err := c.find(ctx, arg, o.buildOptions)
@@ -112,13 +112,14 @@ func (c *cli) test(ctx context.Context, arg string, o testOptions) error {
 }
 
 // check refuses before a build what would fail after it.
-func (o *testOptions) check() error {
-	if len(o.roads) == 0 {
-		return fault.New(fault.Usage, fmt.Errorf("--boot: no road is named"), "choose from bios, uefi, direct and pvh")
+func (o testOptions) check(c *cli) error {
+	if len(o.roads) == 0 || slices.Contains(o.roads, "") {
+		return fault.New(fault.Usage, fmt.Errorf("--boot names no road"), "choose from bios, uefi, direct and pvh")
 	}
 	for _, road := range o.roads {
-		if !slices.Contains([]vm.Boot{vm.BIOS, vm.UEFI, vm.Direct, vm.PVH}, vm.Boot(road)) {
-			return fault.New(fault.Usage, fmt.Errorf("--boot: there is no road %q", road), "choose from bios, uefi, direct and pvh")
+		o.boot = road
+		if err := o.machineFlags.check(c); err != nil {
+			return err
 		}
 	}
 	return writable("--junit", o.junit)
