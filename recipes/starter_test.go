@@ -1,12 +1,15 @@
 package recipes
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestStartersResolve(t *testing.T) {
@@ -105,5 +108,50 @@ func TestBuiltinsParse(t *testing.T) {
 	}
 	if _, err := Builtin("helo-jvm"); err == nil || !strings.Contains(err.Error(), "no built-in recipe") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestBuiltinFiles compares what comes with the program with the source tree:
+// every file beside a built-in recipe that the recipe names.
+func TestBuiltinFiles(t *testing.T) {
+	for _, name := range Builtins() {
+		text, err := Builtin(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Parse(name+".yaml", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := map[string][]byte{}
+		eachPath(r, func(_, _ string, value *string) {
+			if filepath.IsLocal(*value) {
+				readAll(t, *value, want)
+			}
+		})
+		carried, err := BuiltinFiles(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, carried); diff != "" {
+			t.Errorf("%s: files beside the recipe (-source +program):\n%s", name, diff)
+		}
+	}
+	if files, err := BuiltinFiles(".."); err != nil || len(files) > 0 {
+		t.Errorf("files of no recipe: %d, error %v", len(files), err)
+	}
+}
+
+// readAll reads a file, or all that a folder holds.
+func readAll(t *testing.T, name string, into map[string][]byte) {
+	t.Helper()
+	err := filepath.WalkDir(name, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			into[p], err = os.ReadFile(p)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
