@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,10 +17,14 @@ import (
 const module = "github.com/imgbuild/imgbuild/"
 
 // below lists, for each room, the rooms that it may import. Every room may
-// import itself and fault, which has kinds of errors and nothing else.
+// import itself and fault, which has kinds of errors and nothing else. What
+// reads finished images is above both sanitize and output, wherever it lies.
 var below = map[string][]string{
-	"cmd":      {"stages", "vm", "sanitize", "output", "builder", "kernel", "disk", "recipes"},
-	"bench":    {"stages", "vm", "sanitize", "output", "builder", "kernel", "disk", "recipes"},
+	"cmd":   {"stages", "vm", "output/inspect", "sanitize", "output", "builder", "kernel", "disk", "recipes"},
+	"bench": {"stages", "vm", "output/inspect", "sanitize", "output", "builder", "kernel", "disk", "recipes"},
+
+	"output/inspect": {"sanitize", "output", "disk"},
+
 	"stages":   {"sanitize", "output", "builder", "kernel", "disk", "recipes"},
 	"vm":       {"sanitize", "kernel", "disk", "recipes"},
 	"sanitize": {"kernel", "disk", "recipes"},
@@ -47,14 +52,19 @@ type pkg struct {
 	Deps       []string
 }
 
-// room is the first part of a package's path in the module; "" for others.
+// room is where a package of the module stands: the longest path of a room that
+// its own begins with, else the first part of it. It is "" for other packages.
 func room(importPath string) string {
 	rest, ok := strings.CutPrefix(importPath, module)
 	if !ok {
 		return ""
 	}
-	first, _, _ := strings.Cut(rest, "/")
-	return first
+	for dir := rest; dir != "."; dir = path.Dir(dir) {
+		if _, ok := below[dir]; ok {
+			return dir
+		}
+	}
+	return rest
 }
 
 // packages lists the module's packages.
