@@ -43,8 +43,8 @@ func (r *Running) retry(ctx context.Context, port int, try func(ctx context.Cont
 		if err == nil {
 			return detail, nil
 		}
-		if ctx.Err() == nil || last == nil {
-			last = err
+		if last == nil || !over(ctx) {
+			last = err // a try that ctx cut short says nothing of the guest
 		}
 		select {
 		case <-ctx.Done():
@@ -53,6 +53,13 @@ func (r *Running) retry(ctx context.Context, port int, try func(ctx context.Cont
 		}
 		limit, pause = 2*limit, min(2*pause, lastPause)
 	}
+}
+
+// over reports whether ctx has ended or is about to: connections watch its
+// deadline with clocks of their own, which may run out before its.
+func over(ctx context.Context) bool {
+	deadline, bounded := ctx.Deadline()
+	return ctx.Err() != nil || bounded && !time.Now().Before(deadline)
 }
 
 // pathOf returns the path of a check, "/" by default.
