@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os/exec"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -53,7 +55,7 @@ type pkg struct {
 }
 
 // room is where a package of the module stands: the longest path of a room that
-// its own begins with, else the first part of it. It is "" for other packages.
+// its own begins with, else that path. It is "" for other packages.
 func room(importPath string) string {
 	rest, ok := strings.CutPrefix(importPath, module)
 	if !ok {
@@ -70,23 +72,31 @@ func room(importPath string) string {
 // packages lists the module's packages.
 func packages(t *testing.T) []pkg {
 	t.Helper()
+	list, err := listPackages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+var listPackages = sync.OnceValues(func() ([]pkg, error) {
 	cmd := exec.Command("go", "list", "-json=ImportPath,Doc,Standard,Imports,Deps", "./...")
 	cmd.Dir = "../.."
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatal(err)
+		return nil, fmt.Errorf("listing the packages: %w", err)
 	}
 	var list []pkg
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p pkg
 		if err := d.Decode(&p); errors.Is(err, io.EOF) {
-			return list
+			return list, nil
 		} else if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		list = append(list, p)
 	}
-}
+})
 
 // TestImportsRunDown checks the lines between the rooms.
 func TestImportsRunDown(t *testing.T) {
