@@ -28,7 +28,7 @@ func (c *cli) cacheCommand() *cobra.Command {
 func (c *cli) openStore() (*store.Store, error) {
 	dir, err := c.cache()
 	if err != nil {
-		return nil, fault.New(fault.Environment, err)
+		return nil, err
 	}
 	return store.Open(dir, c.logger())
 }

@@ -156,7 +156,8 @@ func (c *cli) cache() (string, error) {
 	if c.cacheDir != "" {
 		return c.cacheDir, nil
 	}
-	return store.DefaultDir()
+	dir, err := store.DefaultDir()
+	return dir, fault.New(fault.Environment, err, "name a folder with --cache-dir")
 }
 
 // writeJSON prints a result for machines.

@@ -38,7 +38,7 @@ func (c *cli) request(recipe string, f *recipeFlags) (stages.Request, error) {
 	}
 	cache, err := c.cache()
 	if err != nil {
-		return stages.Request{}, fault.New(fault.Environment, err)
+		return stages.Request{}, err
 	}
 	q := stages.Request{
 		RecipePath: recipe,
