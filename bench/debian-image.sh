@@ -33,6 +33,9 @@ WantedBy=multi-user.target
 UNIT
 printf 'auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp\n' >"$work/interfaces"
 printf '/dev/vda / ext4 defaults 0 0\n' >"$work/fstab"
+# As the installer writes it; without, the app would wait for a name server
+# that knows the name of this host.
+printf '127.0.0.1\tlocalhost\n127.0.1.1\tdebian\n' >"$work/hosts"
 cp "$jar" "$work/app.jar"
 
 mmdebstrap --quiet --variant=minbase \
@@ -42,6 +45,7 @@ mmdebstrap --quiet --variant=minbase \
 	--customize-hook="upload $work/app.service /etc/systemd/system/app.service" \
 	--customize-hook="upload $work/interfaces /etc/network/interfaces" \
 	--customize-hook="upload $work/fstab /etc/fstab" \
+	--customize-hook="upload $work/hosts /etc/hosts" \
 	--customize-hook='echo debian >"$1/etc/hostname"' \
 	--customize-hook='chroot "$1" systemctl enable --quiet app.service' \
 	"$suite" "$work/root.tar" "$sources"

@@ -19,7 +19,7 @@ import (
 
 // tools are the outside programs that stages run, by name.
 var tools = map[string]builder.Tool{
-	"mkfs.erofs": {Name: "mkfs.erofs", Package: "erofs-utils", VersionArgs: []string{"--version"}},
+	"mkfs.erofs": {Name: "mkfs.erofs", Package: "erofs-utils", VersionArgs: erofsVersion, VersionRegexp: `(?m)^mkfs\.erofs .*\d.*$`},
 	"mksquashfs": {Name: "mksquashfs", Package: "squashfs-tools", VersionArgs: []string{"-version"}},
 	"mke2fs":     {Name: "mke2fs", Package: "e2fsprogs", VersionArgs: []string{"-V"}},
 	"debugfs":    {Name: "debugfs", Package: "e2fsprogs", VersionArgs: []string{"-V"}},
@@ -30,6 +30,10 @@ var tools = map[string]builder.Tool{
 	"strip":      {Name: "strip", Package: "binutils", VersionArgs: []string{"--version"}},
 	"fakeroot":   {Name: "fakeroot", Package: "fakeroot", VersionArgs: []string{"--version"}},
 }
+
+// erofsVersion makes mkfs.erofs fail: that of Debian 12 has no option that
+// tells its version, but begins each run with it.
+var erofsVersion = []string{"/nonexistent/image", "/nonexistent/tree"}
 
 // versions finds programs and returns their versions.
 func (s *set) versions(names ...string) map[string]string {

@@ -1,22 +1,26 @@
-// Boot compares how soon two machines answer their first HTTP request.
+// Boot compares how soon machines answer their first HTTP request.
 //
-// It boots A and B in turn, so that what else happens on the host falls on
-// both, and prints for each the median of wall time and of QEMU's processor
-// time up to the first answer with status 200, and the ratios. The guest is
-// asked only after its console shows the line that -ready matches: QEMU
-// accepts connections before a guest listens.
+// It boots a baseline and the given disks in turn, so that what else happens on
+// the host falls on all of them, and prints for each the median of wall time
+// and of QEMU's processor time up to the first answer with status 200, with
+// their ranges, and how many times that of the baseline is. A guest is asked
+// only after its console shows the line that -ready matches: QEMU accepts
+// connections before a guest listens.
 //
 //	boot -rounds 4 -port 8080 -ready listening \
-//	    -a-disk hello.raw -a-boot pvh \
-//	    -b-disk debian.raw -b-kernel vmlinuz -b-initramfs initrd.img \
-//	    -b-cmdline 'root=/dev/vda rw net.ifnames=0 console=ttyS0 quiet'
+//	    -disk debian.raw -kernel vmlinuz -initramfs initrd.img \
+//	    -cmdline 'root=/dev/vda rw net.ifnames=0 console=ttyS0 quiet' \
+//	    bios:hello.raw direct:hello.raw pvh:hello.raw
+//
+// A disk is given as ROAD:FILE, with the road bios, uefi, direct or pvh.
+// Without any, only the baseline is booted; an answer that does not come within
+// -timeout ends the program with status 1.
 //
 // Under emulation the figures say so: processor work weighs far more there
 // than on hardware.
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -24,9 +28,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
-	"slices"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"github.com/imgbuild/imgbuild/recipes"
@@ -52,18 +56,21 @@ type series struct {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	var (
 		flags   = flag.NewFlagSet("boot", flag.ContinueOnError)
-		a, b    = &series{name: "A"}, &series{name: "B"}
+		base    vm.Options
 		rounds  = flags.Int("rounds", 4, "how often to boot each")
 		port    = flags.Int("port", 8080, "TCP port of the guest to ask")
 		page    = flags.String("path", "/", "path to get")
 		ready   = flags.String("ready", "", "pattern of the console line that says the app listens (default: init's line)")
 		memory  = flags.Int64("memory", 1024, "memory of each guest, in MiB")
 		cpus    = flags.Int("cpus", 2, "processors of each guest")
+		machine = flags.String("machine", "q35", "q35 or pc")
 		accel   = flags.String("accel", "auto", "auto, kvm or tcg")
 		timeout = flags.Duration("timeout", 5*time.Minute, "for one boot")
 	)
-	machine(flags, "a-", &a.options)
-	machine(flags, "b-", &b.options)
+	flags.StringVar(&base.Disk, "disk", "", "disk image of the baseline")
+	flags.StringVar(&base.Kernel, "kernel", "", "its kernel")
+	flags.StringVar(&base.Initramfs, "initramfs", "", "its initramfs")
+	flags.StringVar(&base.Cmdline, "cmdline", "", "its kernel command line")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -77,33 +84,42 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 		checks.Ready = pattern
 	}
-	for _, s := range []*series{a, b} {
+	all, err := machines(base, flags.Args())
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
 		s.options.Memory, s.options.CPUs = *memory<<20, *cpus
-		s.options.Accel = vm.Accel(*accel)
+		s.options.Accel, s.options.Machine = vm.Accel(*accel), vm.MachineType(*machine)
 		s.options.Ports = []vm.Forward{{Guest: *port}}
 	}
 	used := vm.Accel("")
 	for round := range *rounds {
-		for _, s := range []*series{a, b} {
-			var err error
+		for _, s := range all {
 			if used, err = s.boot(ctx, checks); err != nil {
 				return fmt.Errorf("booting %s: %w", s.name, err)
 			}
 			m := s.moments[round]
-			fmt.Fprintf(out, "round %d  %s  %.2f s  %.2f CPU-seconds\n", round+1, s.name, m.Wall, m.CPU)
+			fmt.Fprintf(out, "round %d  %6.2f s  %6.2f CPU-seconds  %s\n", round+1, m.Wall, m.CPU, s.name)
 		}
 	}
-	return summary(out, a, b, used)
+	return summary(out, all, used)
 }
 
-// machine registers the flags of one machine.
-func machine(flags *flag.FlagSet, prefix string, o *vm.Options) {
-	flags.StringVar(&o.Disk, prefix+"disk", "", "disk image")
-	flags.StringVar((*string)(&o.Boot), prefix+"boot", "", "bios, uefi, direct or pvh")
-	flags.StringVar(&o.Kernel, prefix+"kernel", "", "kernel, in place of the disk's")
-	flags.StringVar(&o.Initramfs, prefix+"initramfs", "", "initramfs of that kernel")
-	flags.StringVar(&o.Cmdline, prefix+"cmdline", "", "kernel command line")
-	flags.StringVar((*string)(&o.Machine), prefix+"machine", "", "q35, pc or microvm")
+// machines returns the baseline and the disks, in the order given.
+func machines(base vm.Options, disks []string) ([]*series, error) {
+	all := []*series{{name: filepath.Base(base.Disk) + ", baseline", options: base}}
+	for _, arg := range disks {
+		road, file, ok := strings.Cut(arg, ":")
+		if !ok {
+			return nil, fmt.Errorf("%q is not of the form ROAD:FILE, such as bios:hello.raw", arg)
+		}
+		all = append(all, &series{
+			name:    filepath.Base(file) + ", " + road,
+			options: vm.Options{Disk: file, Boot: vm.Boot(road)},
+		})
+	}
+	return all, nil
 }
 
 // boot boots the machine once and notes its first answer.
@@ -126,45 +142,4 @@ func (s *series) boot(ctx context.Context, checks vm.Checks) (vm.Accel, error) {
 	}
 	s.moments = append(s.moments, *report.Timeline.Answered)
 	return report.Accel, nil
-}
-
-// summary prints medians with their range, and how B compares to A.
-func summary(out io.Writer, a, b *series, accel vm.Accel) error {
-	if len(a.moments) == 0 {
-		return errors.New("no rounds were asked for")
-	}
-	how := string(accel)
-	if accel == vm.TCG {
-		how = "emulated"
-	}
-	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(tw, "\nto the first answer (%s)\tA\tB\tB/A\n", how)
-	for _, row := range []struct {
-		name string
-		of   func(vm.Moment) float64
-	}{
-		{"wall, seconds", func(m vm.Moment) float64 { return m.Wall }},
-		{"QEMU CPU-seconds", func(m vm.Moment) float64 { return m.CPU }},
-	} {
-		ma, mb := spread(a.moments, row.of), spread(b.moments, row.of)
-		fmt.Fprintf(tw, "%s\t%v\t%v\t%.1f\n", row.name, ma, mb, mb.median/ma.median)
-	}
-	return tw.Flush()
-}
-
-// stats are the median and the range of a measure.
-type stats struct{ least, median, most float64 }
-
-func (s stats) String() string { return fmt.Sprintf("%.2f (%.2f-%.2f)", s.median, s.least, s.most) }
-
-func spread(moments []vm.Moment, of func(vm.Moment) float64) stats {
-	sorted := slices.SortedFunc(func(yield func(float64) bool) {
-		for _, m := range moments {
-			if !yield(of(m)) {
-				return
-			}
-		}
-	}, cmp.Compare)
-	n := len(sorted)
-	return stats{sorted[0], (sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[n-1]}
 }

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/imgbuild/imgbuild/vm"
+)
+
+// summary prints medians with their range, and how many times as much the
+// first of the machines needs.
+func summary(out io.Writer, all []*series, accel vm.Accel) error {
+	base := all[0]
+	if len(base.moments) == 0 {
+		return errors.New("no rounds were asked for")
+	}
+	how := string(accel)
+	if accel == vm.TCG {
+		how = "emulated"
+	}
+	baseWall, baseCPU := spread(base.moments, wall), spread(base.moments, processor)
+	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(tw, "\nto the first answer (%s)\twall, s\tbaseline\tQEMU CPU-s\tbaseline\n", how)
+	for _, s := range all {
+		w, p := spread(s.moments, wall), spread(s.moments, processor)
+		fmt.Fprintf(tw, "%s\t%v\tx%.1f\t%v\tx%.1f\n", s.name,
+			w, baseWall.median/w.median, p, baseCPU.median/p.median)
+	}
+	return tw.Flush()
+}
+
+func wall(m vm.Moment) float64      { return m.Wall }
+func processor(m vm.Moment) float64 { return m.CPU }
+
+// stats are the median and the range of a measure.
+type stats struct{ least, median, most float64 }
+
+func (s stats) String() string { return fmt.Sprintf("%.2f (%.2f-%.2f)", s.median, s.least, s.most) }
+
+func spread(moments []vm.Moment, of func(vm.Moment) float64) stats {
+	sorted := make([]float64, len(moments))
+	for i, m := range moments {
+		sorted[i] = of(m)
+	}
+	slices.SortFunc(sorted, cmp.Compare)
+	n := len(sorted)
+	return stats{sorted[0], (sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[n-1]}
+}
