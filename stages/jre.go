@@ -35,7 +35,7 @@ func (s *set) jre(jdk []builder.Input, modules string) string {
 		Name:    "jre",
 		Title:   "link the Java runtime",
 		Kind:    kindJRE,
-		Version: 3,
+		Version: 4,
 		Tools:   s.versions("strip"),
 		Inputs:  append(append([]builder.Input{}, jdk...), builder.Input{Role: "modules", Stage: modules, Output: "modules"}),
 	}, jreParams{TrustStore: jvm.TrustStore, JNI: jvm.JNI, Epoch: s.Epoch.Unix()})
@@ -144,7 +144,9 @@ func (j jdk) run(ctx context.Context, o Options, tool string, args []string, bin
 	return log.String(), nil
 }
 
-// trim removes what the guest has no use for and strips the rest.
+// trim removes what the guest has no use for, strips the rest, and gives all of
+// it the modes that jlink would under the usual umask: it follows the user's,
+// and the guest's user must be able to read the runtime.
 func (o Options) trim(ctx context.Context, w *builder.Work, tree string, p jreParams) error {
 	remove := dropped
 	if p.TrustStore == "none" {
@@ -157,15 +159,32 @@ func (o Options) trim(ctx context.Context, w *builder.Work, tree string, p jrePa
 	}
 	var programs []string
 	err := filepath.WalkDir(tree, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && isELF(path) {
+		if err != nil {
+			return err
+		}
+		if d.Type().IsRegular() && isELF(path) {
 			programs = append(programs, path)
 		}
-		return err
+		return evenMode(path, d)
 	})
 	if err != nil {
 		return fmt.Errorf("looking through the runtime: %w", err)
 	}
 	return runTool(ctx, w, nil, "strip", append([]string{"-p", "--strip-unneeded"}, programs...)...)
+}
+
+// evenMode lets everyone read what its owner can, and enter or run it.
+func evenMode(path string, d fs.DirEntry) error {
+	info, err := d.Info()
+	switch {
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSymlink != 0:
+		return nil
+	case info.IsDir() || info.Mode()&0o100 != 0:
+		return os.Chmod(path, 0o755)
+	}
+	return os.Chmod(path, 0o644)
 }
 
 func isELF(path string) bool {
