@@ -54,8 +54,11 @@ func (o Options) scrubDisk(ctx context.Context, w *builder.Work) (builder.Output
 		return nil, fmt.Errorf("copying the disk: %w", err)
 	}
 	report, err := sanitize.Scrub(ctx, f, sanitize.Options{Drivers: drivers.All()})
+	if errors.Is(err, sanitize.ErrRefused) {
+		err = fault.New(fault.Residue, err)
+	}
 	if err != nil {
-		return nil, fault.New(fault.Residue, fmt.Errorf("scrubbing the disk: %w", err))
+		return nil, fmt.Errorf("scrubbing the disk: %w", err)
 	}
 	if err := f.Close(); err != nil {
 		return nil, err
