@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -195,13 +194,15 @@ func TestExtractELFStops(t *testing.T) {
 	}
 }
 
-// A kernel that the Makefile built is read, and its ELF compared with the one
-// built beside it.
+// A universal kernel is one that every road can boot.
 func TestBuiltKernel(t *testing.T) {
-	path := filepath.Join("..", "out", "kernel", "bzImage")
+	path := os.Getenv("IMGBUILD_TEST_KERNEL")
+	if path == "" {
+		t.Skip("IMGBUILD_TEST_KERNEL names no kernel")
+	}
 	f, err := os.Open(path)
 	if err != nil {
-		t.Skip("no kernel has been built at ", path)
+		t.Fatal(err)
 	}
 	defer f.Close()
 	info, err := f.Stat()

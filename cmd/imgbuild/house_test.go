@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,14 +18,12 @@ import (
 const module = "github.com/imgbuild/imgbuild/"
 
 // below lists, for each room, the rooms that it may import. Every room may
-// import itself and fault, which has kinds of errors and nothing else. What
-// reads finished images is above both sanitize and output, wherever it lies.
+// import itself and fault, which has kinds of errors and nothing else.
 var below = map[string][]string{
-	"cmd":   {"stages", "vm", "output/inspect", "sanitize", "output", "builder", "kernel", "disk", "recipes"},
-	"bench": {"stages", "vm", "output/inspect", "sanitize", "output", "builder", "kernel", "disk", "recipes"},
+	"cmd":   {"stages", "vm", "inspect", "sanitize", "output", "builder", "kernel", "disk", "recipes"},
+	"bench": {"stages", "vm", "inspect", "sanitize", "output", "builder", "kernel", "disk", "recipes"},
 
-	"output/inspect": {"sanitize", "output", "disk"},
-
+	"inspect":  {"sanitize", "output", "disk"},
 	"stages":   {"sanitize", "output", "builder", "kernel", "disk", "recipes"},
 	"vm":       {"sanitize", "kernel", "disk", "recipes"},
 	"sanitize": {"kernel", "disk", "recipes"},
@@ -54,19 +51,14 @@ type pkg struct {
 	Deps       []string
 }
 
-// room is where a package of the module stands: the longest path of a room that
-// its own begins with, else that path. It is "" for other packages.
+// room is the first part of a package's path in the module; "" for others.
 func room(importPath string) string {
 	rest, ok := strings.CutPrefix(importPath, module)
 	if !ok {
 		return ""
 	}
-	for dir := rest; dir != "."; dir = path.Dir(dir) {
-		if _, ok := below[dir]; ok {
-			return dir
-		}
-	}
-	return rest
+	first, _, _ := strings.Cut(rest, "/")
+	return first
 }
 
 // packages lists the module's packages.

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/imgbuild/imgbuild/output/inspect"
+	"github.com/imgbuild/imgbuild/inspect"
 )
 
 func (c *cli) inspectCommand() *cobra.Command {

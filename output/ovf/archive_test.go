@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/imgbuild/imgbuild/disk/disktest"
-	"github.com/imgbuild/imgbuild/output/internal/members"
+	"github.com/imgbuild/imgbuild/output/members"
 )
 
 // TestLargeMember writes headers about the size that octal digits can hold;

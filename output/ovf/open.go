@@ -14,7 +14,7 @@ import (
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/image"
 	"github.com/imgbuild/imgbuild/fault"
-	"github.com/imgbuild/imgbuild/output/internal/members"
+	"github.com/imgbuild/imgbuild/output/members"
 )
 
 // Package is an OVF package that is open for reading.

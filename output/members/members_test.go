@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/imgbuild/imgbuild/disk/disktest"
-	"github.com/imgbuild/imgbuild/output/internal/members"
+	"github.com/imgbuild/imgbuild/output/members"
 )
 
 func archive(t testing.TB, files ...string) []byte {

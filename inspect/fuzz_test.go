@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/imgbuild/imgbuild/output/internal/members"
+	"github.com/imgbuild/imgbuild/output/members"
 	"github.com/imgbuild/imgbuild/output/outputtest"
 )
 

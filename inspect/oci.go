@@ -13,7 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/imgbuild/imgbuild/output/internal/members"
+	"github.com/imgbuild/imgbuild/output/members"
 )
 
 // Image is a container image.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/disk/disktest"
 	"github.com/imgbuild/imgbuild/fault"
-	"github.com/imgbuild/imgbuild/output/inspect"
+	"github.com/imgbuild/imgbuild/inspect"
 	"github.com/imgbuild/imgbuild/output/outputtest"
 )
 

@@ -30,7 +30,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/disk/image"
 	"github.com/imgbuild/imgbuild/fault"
-	"github.com/imgbuild/imgbuild/output/internal/members"
+	"github.com/imgbuild/imgbuild/output/members"
 	"github.com/imgbuild/imgbuild/output/ovf"
 )
 

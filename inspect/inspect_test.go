@@ -20,7 +20,7 @@ import (
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/output/formats"
-	"github.com/imgbuild/imgbuild/output/inspect"
+	"github.com/imgbuild/imgbuild/inspect"
 	"github.com/imgbuild/imgbuild/output/outputtest"
 	"github.com/imgbuild/imgbuild/output/ovf"
 	"github.com/imgbuild/imgbuild/sanitize"
