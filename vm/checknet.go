@@ -17,9 +17,11 @@ import (
 // The rhythm of tries. QEMU's user-mode network accepts a connection whether
 // the guest listens or not and drops it when the guest refuses; while the
 // guest has no network at all, it stays open in silence. So each try has its
-// own time, which grows: an emulated JVM may need seconds for its first page.
+// own time, which grows when it was not enough: an emulated JVM may need
+// seconds for its first page.
 const (
 	firstTry   = 2 * time.Second
+	longestTry = 2 * time.Minute
 	firstPause = 20 * time.Millisecond
 	lastPause  = 500 * time.Millisecond
 )
@@ -39,6 +41,9 @@ func (r *Running) retry(ctx context.Context, port int, try func(ctx context.Cont
 	for {
 		once, cancel := context.WithTimeout(ctx, limit)
 		detail, err := try(once, addr)
+		if over(once) {
+			limit = min(2*limit, longestTry)
+		}
 		cancel()
 		if err == nil {
 			return detail, nil
@@ -51,7 +56,7 @@ func (r *Running) retry(ctx context.Context, port int, try func(ctx context.Cont
 			return "", fmt.Errorf("%w; the last try: %w", context.Cause(ctx), last)
 		case <-time.After(pause):
 		}
-		limit, pause = 2*limit, min(2*pause, lastPause)
+		pause = min(2*pause, lastPause)
 	}
 }
 

@@ -32,3 +32,31 @@ func TestRetryTellsTheLastWholeTry(t *testing.T) {
 		}
 	})
 }
+
+// TestRetryIsPatient refuses at once for many tries, as a guest does whose app
+// takes minutes to start, and then needs more than the first try's time.
+func TestRetryIsPatient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &Running{ports: []Forward{{Host: 1, Guest: 80}}}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		tries := 0
+		got, err := r.retry(ctx, 80, func(ctx context.Context, _ string) (string, error) {
+			if tries++; tries < 200 {
+				return "", errors.New("connection reset")
+			}
+			select {
+			case <-ctx.Done():
+				return "", ctx.Err()
+			case <-time.After(10 * time.Second):
+				return "hello", nil
+			}
+		})
+		if got != "hello" || err != nil {
+			t.Errorf("retry = %q, %v after %d tries", got, err, tries)
+		}
+		if want := 203; tries != want { // with 2, 4, 8 and 16 seconds
+			t.Errorf("%d tries, want %d", tries, want)
+		}
+	})
+}
