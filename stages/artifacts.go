@@ -20,6 +20,7 @@ const (
 	mediaTypeInitramfs = "application/vnd.imgbuild.initramfs.v1"
 	mediaTypeConfig    = "application/vnd.imgbuild.kernel.config.v1"
 	mediaTypeBootCode  = "application/vnd.imgbuild.bootcode.v1"
+	mediaTypeJar       = "application/java-archive"
 	mediaTypeText      = "text/plain"
 	mediaTypeJSON      = "application/json"
 )

@@ -25,12 +25,12 @@ type modulesParams struct {
 }
 
 // modules adds the stage that finds the JDK modules of the app.
-func (s *set) modules(jdk []builder.Input, app []builder.Input) string {
+func (s *set) modules(jdk []builder.Input, app string) string {
 	jvm := s.Recipe.Recipe.Runtime.JVM
 	p := modulesParams{Add: jvm.AddModules, Missing: s.Recipe.Recipe.App.Missing}
 	inputs := append([]builder.Input{}, jdk...)
 	if jvm.Modules.Auto {
-		inputs = append(inputs, app...)
+		inputs = append(inputs, from(s.references(jdk, app), "jar"))
 	} else {
 		p.List = jvm.Modules.List
 	}
@@ -38,12 +38,13 @@ func (s *set) modules(jdk []builder.Input, app []builder.Input) string {
 		Name:    "modules",
 		Title:   "find the JDK modules of the app",
 		Kind:    kindModules,
-		Version: 2,
+		Version: 3,
 		Inputs:  inputs,
 	}, p)
 }
 
-// findModules is the runner: jdeps reads the app inside the sandbox.
+// findModules is the runner: jdeps reads stubs of the app's classes inside
+// the sandbox.
 func (o Options) findModules(ctx context.Context, w *builder.Work) (builder.Outputs, error) {
 	p, err := params[modulesParams](w)
 	if err != nil {
@@ -79,13 +80,21 @@ func (o Options) jdeps(ctx context.Context, w *builder.Work, p modulesParams) ([
 	if err != nil {
 		return nil, err
 	}
+	jar, err := readInput(ctx, w, "jar")
+	if err != nil {
+		return nil, err
+	}
 	dir := filepath.Join(w.Dir, "classes")
-	if err := o.merge(ctx, w, dir, feature); err != nil {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "all.jar"), jar, 0o644); err != nil {
 		return nil, err
 	}
 	bind := sandbox.Bind{Source: dir, Target: "/.classes"}
 	ask := func(ctx context.Context, out *string, options ...string) error {
-		args := append(options, "--multi-release", strconv.Itoa(feature), "/.classes/all.jar")
+		// A run this short is faster without the optimizing compiler.
+		args := append(options, "-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "--multi-release", strconv.Itoa(feature), "/.classes/all.jar")
 		text, err := jdk.run(ctx, o, "jdeps", args, bind)
 		*out = text
 		return err
@@ -106,35 +115,6 @@ func (o Options) jdeps(ctx context.Context, w *builder.Work, p modulesParams) ([
 		return nil, fmt.Errorf("jdeps named no modules:\n%s", lastLines(modules, 12))
 	}
 	return strings.Split(last, ","), nil
-}
-
-// merge writes all classes of the app's class path to dir/all.jar.
-func (o Options) merge(ctx context.Context, w *builder.Work, dir string, feature int) error {
-	list, err := readInput(ctx, w, "classpath")
-	if err != nil {
-		return err
-	}
-	tree, err := w.Store.Tree(ctx, layers(w, "app")...)
-	if err != nil {
-		return err
-	}
-	root, err := os.OpenRoot(tree)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return err
-	}
-	f, err := os.Create(filepath.Join(dir, "all.jar"))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := mergeClasses(root, strings.Fields(string(list)), feature, f); err != nil {
-		return err
-	}
-	return f.Close()
 }
 
 // jdk is a Java development kit that can be run in the sandbox.

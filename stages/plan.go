@@ -76,6 +76,7 @@ func (o Options) Runners() map[string]builder.Runner {
 		kindPackages:      o.fetchPackages,
 		kindImage:         o.fetchImage,
 		kindApp:           o.collectApp,
+		kindReferences:    o.readReferences,
 		kindModules:       o.findModules,
 		kindJRE:           o.linkJRE,
 		kindSkeleton:      o.layOut,
@@ -120,10 +121,7 @@ func (s *set) tree(b *Build) {
 func (s *set) javaTree(b *Build, app string, appLayer builder.Input) {
 	jvm := s.Recipe.Recipe.Runtime.JVM
 	jdk := s.jdk()
-	modules := s.modules(jdk, []builder.Input{
-		{Role: "app", Stage: app, Output: "layer"},
-		{Role: "classpath", Stage: app, Output: "classpath"},
-	})
+	modules := s.modules(jdk, app)
 	jre := s.jre(jdk, modules)
 	command := slices.Concat([]string{guestJRE + "/bin/java"},
 		dataSharing(jvm.CDS.Mode), fitted(&s.Recipe.Recipe), jvm.Options)

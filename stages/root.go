@@ -41,7 +41,7 @@ func (s *set) root(stack []builder.Input) string {
 		Name:    "root",
 		Title:   "make the " + r.Filesystem + " root",
 		Kind:    kindRoot,
-		Version: 1,
+		Version: 2,
 		Tools:   s.versions(tools...),
 		Inputs:  stack,
 	}, rootParams{
@@ -113,7 +113,13 @@ func grow(image string, size int64) error {
 
 func makeErofs(ctx context.Context, w *builder.Work, p rootParams, tree, image string, owners ownership) error {
 	args := []string{"-T" + strconv.FormatInt(p.Epoch, 10), "-U" + p.UUID, "-x-1"}
-	if p.Compression != "none" {
+	switch p.Compression {
+	case "none":
+	case "lz4hc":
+		// Measured on a Java runtime: level 3 ends 3% larger than the
+		// default, 9, and takes two fifths of its time.
+		args = append(args, "-zlz4hc,3", "-C65536")
+	default:
 		args = append(args, "-z"+p.Compression, "-C65536")
 	}
 	return owners.run(ctx, w, tree, "mkfs.erofs", append(args, image, tree)...)
