@@ -31,7 +31,7 @@ func (s *set) archive(stack []builder.Input, classes builder.Input) string {
 		Name:    "archive",
 		Title:   "archive the app's classes",
 		Kind:    kindArchive,
-		Version: 2,
+		Version: 3,
 		Inputs:  inputs,
 	}, archiveParams{Mode: mode, Epoch: s.Epoch.Unix()})
 }
@@ -67,7 +67,7 @@ func (o Options) dumpArchive(ctx context.Context, w *builder.Work) (builder.Outp
 	classPath := classPathOf(guest.App.Command)
 	args = append(args, "-cp", classPath)
 	bind := sandbox.Bind{Source: dir, Target: "/.dump", Write: true}
-	dump := sandbox.Command{Root: tree, Args: args, Binds: []sandbox.Bind{bind}, OneCPU: true}
+	dump := sandbox.Command{Root: tree, Args: args, Binds: []sandbox.Bind{bind}, OneCPU: true, FixedAddresses: true}
 	if err := o.dumpTwice(ctx, w, dump, filepath.Join(dir, "classes.jsa")); err != nil {
 		return nil, fmt.Errorf("dumping the class archive: %w", err)
 	}
@@ -101,7 +101,10 @@ const maxDumps = 6
 
 // dumpTwice dumps until it gets the same bytes a second time: the main thread
 // may still be interrupted by another program at a moment that lets a helper
-// pass, and each such dump is another one.
+// pass, and each such dump is another one. Addresses must be fixed for it: the
+// JVM archives counters of the methods that an exception passed, and each
+// counter with a pointer into its own code. One class that the app refers to
+// and lacks is enough for that.
 func (o Options) dumpTwice(ctx context.Context, w *builder.Work, dump sandbox.Command, archive string) error {
 	seen := map[string]bool{}
 	for range maxDumps {

@@ -94,12 +94,14 @@ func (p *Process) supervise(ctx context.Context, started chan<- error, c Command
 	if l.cleanup != nil {
 		defer l.cleanup()
 	}
-	var err error
+	begin := p.cmd.Start
 	if c.OneCPU {
-		err = onOneCPU(p.cmd.Start)
-	} else {
-		err = p.cmd.Start()
+		begin = onOneCPU(begin)
 	}
+	if c.FixedAddresses {
+		begin = atFixedAddresses(begin)
+	}
+	err := begin()
 	for _, f := range p.cmd.ExtraFiles {
 		f.Close()
 	}
@@ -108,25 +110,6 @@ func (p *Process) supervise(ctx context.Context, started chan<- error, c Command
 		return
 	}
 	p.err = p.outcome(ctx, p.cmd.Wait())
-}
-
-// onOneCPU calls start while the calling thread, and so what it starts, is bound
-// to one processor (sched_setaffinity(2)).
-func onOneCPU(start func() error) error {
-	var all, one unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &all); err != nil {
-		return fmt.Errorf("asking for the processors: %w", err)
-	}
-	cpu := 0
-	for !all.IsSet(cpu) {
-		cpu++
-	}
-	one.Set(cpu)
-	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		return fmt.Errorf("choosing a processor: %w", err)
-	}
-	defer unix.SchedSetaffinity(0, &all)
-	return start()
 }
 
 // follow reads bwrap's reports: the first process, and at the end the exit
