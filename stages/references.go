@@ -24,7 +24,7 @@ func (s *set) references(jdk []builder.Input, app string) string {
 		Name:    "references",
 		Title:   "read what the app's classes refer to",
 		Kind:    kindReferences,
-		Version: 1,
+		Version: 2,
 		Inputs:  append(slices.Clone(jdk), from(app, "layer"), from(app, "classpath")),
 	}, struct{}{})
 }

@@ -9,8 +9,9 @@
 // Section numbers are those of "The Java Virtual Machine Specification", Java
 // SE 17. References are the classes of the constant pool (4.4), the descriptors
 // (4.3) of members and of what is called, signatures (4.7.9.1), and the types
-// of annotations (4.7.16) and of their values. What only a debugger needs, and
-// annotations of types, are not looked at.
+// of annotations (4.7.16) and of their values. What only a debugger needs,
+// annotations of types, and annotations that no program sees while it runs
+// (4.7.17) are not looked at.
 package classfile
 
 import (

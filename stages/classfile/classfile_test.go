@@ -153,12 +153,16 @@ func TestStubStable(t *testing.T) {
 	before := stub(`class A { java.util.List<java.util.Date> l; String f() { return "Ljava/lang/Gone;"; } }`)
 	edited := stub(`class A { java.util.List<java.util.Date> l; String f() { int i = 3; return "b" + i + g(); } int g() { return 2; } }`)
 	recast := stub(`class A { java.util.List<java.util.Date> m; String h() { int i = 3; return i > 2 ? "y" : "z"; } }`)
+	marked := stub(`@interface I {} @I class A { java.util.List<java.util.Date> l; String f(@I int i) { return "a"; } }`)
 	other := stub(`class A { java.util.List<java.net.URL> l; String f() { return "a"; } }`)
 	if bytes.Contains(before, []byte("Gone")) || !bytes.Contains(before, []byte("java/util/Date")) {
 		t.Errorf("the stub refers to a string, or not to the argument of a type: %q", before)
 	}
 	if !bytes.Equal(before, recast) {
 		t.Errorf("an edit that refers to nothing new changes the stub: %q is now %q", before, recast)
+	}
+	if !bytes.Equal(before, marked) {
+		t.Errorf("an annotation for compilers alone changes the stub: %q is now %q", before, marked)
 	}
 	if bytes.Equal(before, other) {
 		t.Error("another type leaves the stub as it was")

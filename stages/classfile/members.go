@@ -82,9 +82,9 @@ func (r *reader) attributes() {
 			after.types = appendTypes(nil, after.text())
 		case "AnnotationDefault":
 			after.value()
-		case "RuntimeVisibleAnnotations", "RuntimeInvisibleAnnotations":
+		case "RuntimeVisibleAnnotations":
 			after.annotations()
-		case "RuntimeVisibleParameterAnnotations", "RuntimeInvisibleParameterAnnotations":
+		case "RuntimeVisibleParameterAnnotations":
 			for range after.take(1)[0] {
 				after.annotations()
 			}
