@@ -13,6 +13,9 @@ TEST_PACKAGES := qemu-utils gdisk fdisk foremost zerofree xfsprogs ntfs-3g proot
 	libxml2-utils nbdkit netcat-openbsd gnupg dpkg-dev iproute2 udhcpd dnsmasq-base lz4 jq git \
 	linux-source-6.1 linux-source-6.12 python3-kazoo
 
+# Any other Docker daemon will do as well.
+DOCKER_PACKAGES := $(if $(shell PATH=$$PATH:/usr/sbin command -v dockerd),,docker.io) iptables slirp4netns mmdebstrap curl
+
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOTESTSUM   := gotest.tools/gotestsum@v1.13.0
@@ -24,10 +27,10 @@ build: bin/imgbuild
 # The guest's init is part of imgbuild: it is compiled first, without paths,
 # names or times, so that the same sources give the same bytes.
 $(INIT):
-	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags "-s -w -buildid=" -o $@ ./kernel/init
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -buildid=" -o $@ ./kernel/init
 
 bin/imgbuild: $(INIT)
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/imgbuild
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/imgbuild
 
 # The sample apps, compiled from the sources in this repository.
 examples: examples/hello-jvm/build/hello.jar examples/go-static/build/server
@@ -39,7 +42,7 @@ examples/hello-jvm/build/hello.jar: $(shell find examples/hello-jvm/src -name '*
 	jar --create --file $@ --manifest examples/hello-jvm/build/manifest --date $(EPOCH) -C examples/hello-jvm/build/classes .
 
 examples/go-static/build/server: examples/go-static/main.go
-	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags "-s -w -buildid=" -o $@ ./examples/go-static
+	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -buildid=" -o $@ ./examples/go-static
 
 # From nothing to the answer of an appliance.
 demo: tools-build build examples
@@ -54,8 +57,10 @@ test: tools lint examples build
 test-short: $(INIT)
 	$(GO) test -short ./...
 
+# The Dockerfile, with a Docker daemon of its own: docs/docker.md.
 docker-test: build examples
-	test/docker/test.sh
+	@$(call install,$(DOCKER_PACKAGES))
+	$(SUDO) env "PATH=$$PATH:/usr/sbin:/sbin" "IMGBUILD_CACHE=$$IMGBUILD_CACHE" test/docker/test.sh
 
 # govulncheck asks a database on the network: where that cannot be reached the
 # check is left out, and says so.

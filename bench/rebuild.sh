@@ -1,78 +1,125 @@
-#!/bin/sh
+#!/bin/bash
 # Times what a developer waits for: a build of which nothing has changed, and
 # one whose jar has, with and without a training run. Beside it, mkosi and debos
-# do their nearest equivalent: a Debian image with systemd, a JRE and the same
-# jar, from trees that they keep between builds.
+# do their nearest equivalent: a Debian disk with systemd, a JRE, a kernel and
+# the same jar, from what each keeps between builds: mkosi the image before the
+# jar, debos a tar of the packages.
 #
 #   bench/rebuild.sh [ROUNDS]
 #
-# Prints medians in seconds, and ratios to imgbuild with training. Needs root
-# for the peers, and the Debian packages mkosi and debos; a peer that is not
-# installed is left out.
+# Prints medians, and ratios to imgbuild with training; all tools take turns in
+# each round. Aims: 0.3 s when nothing changed, 4 s with training, 2 s without.
+# The peers need root, and the Debian packages mkosi, debos and parted; one that
+# is not installed is left out. Their packages come from where apt on this
+# machine gets its own.
 set -eu
 cd "$(dirname "$0")/.."
+. bench/lib.sh
 rounds=${1:-5}
-dir=$(mktemp -d "${TMPDIR:-/tmp}/rebuild.XXXXXX")
-trap 'rm -rf "$dir"' EXIT
-
-make -s build examples
-cp -r recipes examples "$dir/"
-recipe=$dir/recipes/hello-jvm.yaml
-source=$dir/examples/hello-jvm/src/hello/Hello.java
-jar=$dir/examples/hello-jvm/build/hello.jar
-
-build() { bin/imgbuild build "$recipe" -o "$dir/out" "$@" >/dev/null 2>"$dir/log" || { cat "$dir/log"; exit 1; }; }
+prepare
+app=$dir/examples/hello-jvm
+jar=$app/build/hello.jar
 
 # change makes another jar of the sources, as an edit would.
 change() {
-	sed -i "s/Hello from[^%]*%s/Hello from $1 %s/" "$source"
-	javac --release 17 -d "$dir/classes" "$source"
+	sed -i "s/\"Hello from[^%]*%s/\"Hello from $1 %s/" "$app/src/hello/Hello.java"
+	javac --release 17 -d "$dir/classes" "$app/src/hello/Hello.java"
 	jar --create --file "$jar" --main-class hello.Hello --date 1980-01-01T00:00:02Z -C "$dir/classes" .
 }
 
-# seconds COMMAND... prints how long the command took.
-seconds() {
-	start=$(date +%s%N)
-	"$@" >"$dir/peer.log" 2>&1 || { cat "$dir/peer.log" >&2; exit 1; }
-	awk "BEGIN { print ($(date +%s%N) - $start) / 1e9 }"
+mirror=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+	awk '$1 == "bookworm" && $2 == "main" { print $3; exit }')
+
+# own COMMAND... runs it where /run is a filesystem of its own, as where systemd
+# runs: systemd-nspawn, which both peers need, works on nothing else.
+own() {
+	if [ -d /run/systemd/system ]; then "$@"; else
+		unshare -m sh -c 'mount -t tmpfs tmpfs /run && mkdir -p /run/lock && exec "$@"' sh "$@"
+	fi
 }
 
-median() { sort -n | awk '{ a[NR] = $1 } END { printf "%.2f", a[int((NR + 1) / 2)] }'; }
-
-# report NAME SECONDS
-report() { awk -v n="$1" -v s="$2" -v o="$trained" 'BEGIN { printf "%-42s %7.2f s  x%.1f\n", n, s, s / o }'; }
-
-build --update-lock
-for n in $(seq "$rounds"); do
-	seconds build >>"$dir/nothing"
-	change "a$n"
-	seconds build --update-lock >>"$dir/trained"
-	change "b$n"
-	seconds build --update-lock --no-train >>"$dir/untrained"
-done
-trained=$(median <"$dir/trained")
-report 'imgbuild, nothing changed' "$(median <"$dir/nothing")"
-report 'imgbuild, jar changed, trained' "$trained"
-report 'imgbuild, jar changed, not trained' "$(median <"$dir/untrained")"
-
-packages='systemd systemd-sysv udev dbus iproute2 openjdk-17-jre-headless linux-image-cloud-amd64'
-if command -v mkosi >/dev/null; then
+mkosi_prepare() {
 	mkdir -p "$dir/mkosi/mkosi.extra/opt" "$dir/mkosi/mkosi.cache"
 	cat >"$dir/mkosi/mkosi.conf" <<-CONF
 		[Distribution]
 		Distribution=debian
 		Release=bookworm
+		Mirror=$mirror
 		[Output]
-		Format=disk
+		Format=gpt_ext4
 		Output=image.raw
-		Bootable=yes
+		Bootable=no
 		[Content]
-		Packages=$packages
+		WithDocs=yes
+		Packages=udev,dbus,iproute2,openjdk-17-jre-headless,linux-image-cloud-amd64,initramfs-tools
 		Cache=mkosi.cache
 	CONF
-	[ -z "${MIRROR:-}" ] || sed -i "/^Release=/a Mirror=$MIRROR" "$dir/mkosi/mkosi.conf"
-	peer() { cp "$jar" "$dir/mkosi/mkosi.extra/opt/app.jar" && (cd "$dir/mkosi" && mkosi --force --incremental build); }
-	peer >"$dir/mkosi.log" 2>&1 || { tail -20 "$dir/mkosi.log"; exit 1; }
-	for n in $(seq "$rounds"); do change "m$n"; seconds peer >>"$dir/mkosi.times"; done
-	report 'mkosi --incremental, jar changed' "$(median <"$dir/mkosi.times")"
-fi
+	mkosi_build
+}
+mkosi_build() {
+	cp "$jar" "$dir/mkosi/mkosi.extra/opt/app.jar"
+	(cd "$dir/mkosi" && own mkosi --force --incremental --nspawn-keep-unit build)
+}
+
+debos_prepare() {
+	mkdir -p "$dir/debos/overlay/opt"
+	cat >"$dir/debos/base.yaml" <<-'RECIPE'
+		architecture: amd64
+		actions:
+		  - {action: debootstrap, suite: bookworm, mirror: "{{ .mirror }}", variant: minbase, components: [main], check-gpg: false}
+		  - {action: apt, packages: [systemd-sysv, udev, dbus, iproute2, openjdk-17-jre-headless, linux-image-cloud-amd64, initramfs-tools]}
+		  - {action: pack, file: base.tar, compression: none}
+	RECIPE
+	cat >"$dir/debos/app.yaml" <<-'RECIPE'
+		architecture: amd64
+		actions:
+		  - {action: unpack, file: base.tar}
+		  - {action: overlay, source: overlay}
+		  - action: image-partition
+		    imagename: app.img
+		    imagesize: 1536MB
+		    partitiontype: gpt
+		    mountpoints: [{mountpoint: /, partition: root}]
+		    partitions: [{name: root, fs: ext4, start: 1MiB, end: 100%}]
+		  - {action: filesystem-deploy, setup-kernel-cmdline: false}
+	RECIPE
+	(cd "$dir/debos" && own debos --disable-fakemachine -t "mirror:$mirror" base.yaml)
+	debos_build
+}
+debos_build() {
+	cp "$jar" "$dir/debos/overlay/opt/app.jar"
+	(cd "$dir/debos" && own debos --disable-fakemachine app.yaml)
+}
+
+peers=
+for peer in mkosi debos; do
+	command -v "$peer" >/dev/null || continue
+	"${peer}_prepare" >"$dir/log" 2>&1 || { tail -n 20 "$dir/log" >&2; exit 1; }
+	peers="$peers $peer"
+done
+build "$dir/out" --update-lock
+build "$dir/out" --update-lock --no-train
+for n in $(seq "$rounds"); do
+	build "$dir/out" --update-lock
+	measure "$dir/nothing" "$dir/imgbuild" build "$recipe" -o "$dir/out"
+	change "a$n"
+	measure "$dir/untrained" "$dir/imgbuild" build "$recipe" -o "$dir/out" --update-lock --no-train
+	change "b$n"
+	measure "$dir/trained" "$dir/imgbuild" build "$recipe" -o "$dir/out" --update-lock
+	for peer in $peers; do
+		change "$peer$n"
+		measure "$dir/$peer.times" "${peer}_build"
+	done
+done
+
+# report NAME FILE
+report() {
+	s=$(median 1 "$2")
+	printf '%-44s %7.2f s  %7.2f CPU-s  x%s\n' "$1" "$s" "$(median 2 "$2")" "$(ratio "$s" "$trained")"
+}
+trained=$(median 1 "$dir/trained")
+report 'imgbuild, nothing changed' "$dir/nothing"
+report 'imgbuild, jar changed, not trained' "$dir/untrained"
+report 'imgbuild, jar changed, trained' "$dir/trained"
+for peer in $peers; do report "$peer, jar changed" "$dir/$peer.times"; done
+[ -z "${KEEP:-}" ] || (cd "$dir" && head -n 99 nothing untrained trained ./*.times)
