@@ -17,7 +17,7 @@ import (
 var (
 	packageHosts = regexp.MustCompile(`\b(deb|security|snapshot|archive)[.](debian|ubuntu)[.](org|com)\b|` +
 		`\b(proxy|sum)[.]golang[.]org\b|\bcdn[.]kernel[.]org\b|\brepo1?[.]maven[.]|\b(pypi|registry[.]npmjs)[.]org\b|\bdl-cdn[.]`)
-	checkoutPath = regexp.MustCompile(`(^|[^\w.$}/-])[/]work\b`)
+	checkoutPath = regexp.MustCompile(`(^|[^\w.$}/-])[/]work[/]\w`)
 )
 
 // machineHosts are the hosts that this machine gets its packages from.
