@@ -86,7 +86,27 @@ func (r proot) args(c Command, scratch string) (args, writable []string, err err
 	if hosts != "" {
 		args = append(args, "-b", hosts+":/etc/hosts")
 	}
+	net, err := loopback(scratch)
+	if err != nil {
+		return nil, nil, fmt.Errorf("describing the network: %w", err)
+	}
+	// The exclamation mark keeps proot from following the link that /proc/net
+	// is, to its own process (proot(1), -b).
+	args = append(args, "-b", net+":/proc/net!")
 	return append(args, c.Args...), writable, nil
+}
+
+// loopback makes a folder that stands in for /proc/net and tells of a loopback
+// alone, as bubblewrap's network has. Java takes from it whether there is IPv6
+// (proc(5), if_inet6), and loads other classes when there is none, which is the
+// rule in Docker and the exception in a guest.
+func loopback(scratch string) (string, error) {
+	dir := filepath.Join(scratch, "net")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return "", err
+	}
+	text := "00000000000000000000000000000001 01 80 10 80       lo\n"
+	return dir, os.WriteFile(filepath.Join(dir, "if_inet6"), []byte(text), 0o444)
 }
 
 // hosts writes the root's /etc/hosts with a line for the machine's name, which

@@ -247,6 +247,20 @@ func TestFixedAddresses(t *testing.T) {
 	})
 }
 
+// TestInterfaces asks for the addresses of the network, as Java does.
+func TestInterfaces(t *testing.T) {
+	if _, err := os.Stat("/proc/net/if_inet6"); err != nil {
+		t.Skip("the machine's kernel has no IPv6")
+	}
+	both(t, func(t *testing.T, box Sandbox) {
+		got := strings.Fields(output(t, box, guest(newRoot(t), "inet6")))
+		want := strings.Fields("00000000000000000000000000000001 01 80 10 80 lo")
+		if d := cmp.Diff(want, got); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
 // TestForeign asks for a file that the machine has and the root has not.
 func TestForeign(t *testing.T) {
 	both(t, func(t *testing.T, box Sandbox) {

@@ -43,7 +43,8 @@ daemon='
 stop_engine() {
 	[ -n "${engine_pid-}" ] || return 0
 	timeout 20 docker ps --quiet 2>/dev/null | xargs -r timeout 20 docker kill >/dev/null 2>&1 || true
-	kill "$engine_pid" "${slirp_pid:-$engine_pid}" 2>/dev/null || true
+	# unshare lets no other signal end it while its child lives.
+	kill -KILL "$engine_pid" "${slirp_pid:-$engine_pid}" 2>/dev/null || true
 	wait "$engine_pid" "${slirp_pid:-$engine_pid}" 2>/dev/null || true
 	find /sys/fs/cgroup -depth -type d -path "*/$(basename "$engine")*" -exec rmdir {} + 2>/dev/null || true
 }
