@@ -44,7 +44,7 @@ cleanup() {
 	local status=$?
 	trap - EXIT
 	trap '' INT TERM
-	[ $status = 0 ] || tail -n 20 "$work"/imgbuild-docker-*/log >&2 2>/dev/null || true
+	[ $status = 0 ] || grep -hE 'level=(error|fatal)' "$work"/imgbuild-docker-*/log >&2 || true
 	stop_engine
 	rm -rf "$work"
 	exit $status
@@ -111,7 +111,7 @@ compare() {
 
 # The kernel is Debian's, which needs no compiling: the cache is a new volume.
 build_as_other() {
-	contain $other --user $other:$other --cap-drop ALL --security-opt no-new-privileges --read-only --tmpfs /tmp \
+	contain $other --user $other:$other --cap-drop ALL --security-opt no-new-privileges --read-only --tmpfs /tmp:exec \
 		$image build $recipe --set 'kernel={package: linux-image-cloud-amd64}' >/dev/null
 	same "owner of the outputs" $other "$(stat -c %u "$work/$other/out/$name.raw")"
 }
