@@ -20,9 +20,10 @@ prepare
 app=$dir/examples/hello-jvm
 jar=$app/build/hello.jar
 
-# change makes another jar of the sources, as an edit would.
+# change makes another jar of the sources, as an edit would: one that no cache
+# has seen, not that of an earlier run either.
 change() {
-	sed -i "s/\"Hello from[^%]*%s/\"Hello from $1 %s/" "$app/src/hello/Hello.java"
+	sed -i "s/\"Hello from[^%]*%s/\"Hello from $1-$(date +%s) %s/" "$app/src/hello/Hello.java"
 	javac --release 17 -d "$dir/classes" "$app/src/hello/Hello.java"
 	jar --create --file "$jar" --main-class hello.Hello --date 1980-01-01T00:00:02Z -C "$dir/classes" .
 }
