@@ -31,7 +31,7 @@ func (s *set) archive(stack []builder.Input, classes builder.Input) string {
 		Name:    "archive",
 		Title:   "archive the app's classes",
 		Kind:    kindArchive,
-		Version: 3,
+		Version: 4,
 		Inputs:  inputs,
 	}, archiveParams{Mode: mode, Epoch: s.Epoch.Unix()})
 }
@@ -67,11 +67,11 @@ func (o Options) dumpArchive(ctx context.Context, w *builder.Work) (builder.Outp
 	classPath := classPathOf(guest.App.Command)
 	args = append(args, "-cp", classPath)
 	bind := sandbox.Bind{Source: dir, Target: "/.dump", Write: true}
-	dump := sandbox.Command{Root: tree, Args: args, Binds: []sandbox.Bind{bind}, OneCPU: true, FixedAddresses: true}
+	dump := sandbox.Command{Root: tree, Args: args, Binds: []sandbox.Bind{bind}, OneCPU: true}
 	if err := o.dumpTwice(ctx, w, dump, filepath.Join(dir, "classes.jsa")); err != nil {
 		return nil, fmt.Errorf("dumping the class archive: %w", err)
 	}
-	check := []string{guest.App.Command[0], "-Xshare:on", "-XX:SharedArchiveFile=/.dump/classes.jsa"}
+	check := []string{guest.App.Command[0], "-Xshare:on", "-XX:+VerifySharedSpaces", "-XX:SharedArchiveFile=/.dump/classes.jsa"}
 	check = append(check, collectorOf(guest.App.Command)...)
 	check = append(check, "-cp", classPath, "-version")
 	if err := o.runJava(ctx, sandbox.Command{Root: tree, Args: check, Binds: []sandbox.Bind{bind}}); err != nil {
@@ -86,45 +86,6 @@ func (o Options) dumpArchive(ctx context.Context, w *builder.Work) (builder.Outp
 		return nil, err
 	}
 	return builder.Outputs{"layer": layer}, nil
-}
-
-// mainFirst makes the JVM's helpers, such as the finalizer, wait for the main
-// thread when they share a processor. What they load while it starts is in the
-// archive in the order of loading. Every thread but one of normal priority may
-// be made to wait without privileges.
-var mainFirst = []string{"-XX:+IgnoreUnrecognizedVMOptions", "-XX:ThreadPriorityPolicy=1",
-	"-XX:JavaPriority8_To_OSPriority=19", "-XX:JavaPriority9_To_OSPriority=19", "-XX:JavaPriority10_To_OSPriority=19"}
-
-// maxDumps bounds the tries of dumpTwice. One dump in twenty differs, on a
-// busy machine.
-const maxDumps = 6
-
-// dumpTwice dumps until it gets the same bytes a second time: the main thread
-// may still be interrupted by another program at a moment that lets a helper
-// pass, and each such dump is another one. Addresses must be fixed for it: the
-// JVM archives counters of the methods that an exception passed, and each
-// counter with a pointer into its own code. One class that the app refers to
-// and lacks is enough for that.
-func (o Options) dumpTwice(ctx context.Context, w *builder.Work, dump sandbox.Command, archive string) error {
-	seen := map[string]bool{}
-	for range maxDumps {
-		if err := os.Remove(archive); err != nil && !os.IsNotExist(err) {
-			return err
-		}
-		if err := o.runJava(ctx, dump); err != nil {
-			return err
-		}
-		sum, _, err := files.Digest(archive)
-		if err != nil {
-			return err
-		}
-		if seen[sum] {
-			return nil
-		}
-		seen[sum] = true
-	}
-	w.Warn("this Java makes a different class archive each time; two builds of the appliance will differ")
-	return nil
 }
 
 // classPathOf returns the value of -cp in a command.

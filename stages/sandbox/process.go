@@ -98,9 +98,6 @@ func (p *Process) supervise(ctx context.Context, started chan<- error, c Command
 	if c.OneCPU {
 		begin = onOneCPU(begin)
 	}
-	if c.FixedAddresses {
-		begin = atFixedAddresses(begin)
-	}
 	err := begin()
 	for _, f := range p.cmd.ExtraFiles {
 		f.Close()

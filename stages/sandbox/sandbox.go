@@ -60,10 +60,6 @@ type Command struct {
 	Hostname string
 	// OneCPU makes all threads take turns on one processor.
 	OneCPU bool
-	// FixedAddresses places the program's memory where it was placed the last
-	// time, if the machine allows that: what leaves a pointer in a file then
-	// leaves the same one.
-	FixedAddresses bool
 	// Binds are laid over the root in order.
 	Binds []Bind
 	// Timeout bounds the running time; 0 means no bound.

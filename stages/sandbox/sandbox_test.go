@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 )
 
 // guestEnv names a guest program that is built already.
@@ -223,25 +222,6 @@ func TestOneCPU(t *testing.T) {
 			want := map[bool]int{true: 1, false: all}[one]
 			if got := output(t, box, c); got != fmt.Sprintln(want) {
 				t.Errorf("one %t: the program sees %s", one, got)
-			}
-		}
-	})
-}
-
-func TestFixedAddresses(t *testing.T) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	now, _, _ := unix.Syscall(unix.SYS_PERSONALITY, personalityGet, 0, 0)
-	if _, _, errno := unix.Syscall(unix.SYS_PERSONALITY, now|addrNoRandomize, 0, 0); errno != 0 {
-		t.Skipf("a filter of the container forbids it: %v", errno)
-	}
-	unix.Syscall(unix.SYS_PERSONALITY, now, 0, 0)
-	both(t, func(t *testing.T, box Sandbox) {
-		for _, fixed := range []bool{true, false} {
-			c := guest(newRoot(t), "random")
-			c.FixedAddresses = fixed
-			if got, want := output(t, box, c), fmt.Sprintln(!fixed, true); got != want {
-				t.Errorf("fixed %t: the program sees %swant %s", fixed, got, want)
 			}
 		}
 	})

@@ -6,10 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A program that is started by a thread inherits what these functions change of
-// it: they are called on a thread of the caller's own, and change it back.
-
-// onOneCPU binds what is started to one processor (sched_setaffinity(2)).
+// onOneCPU binds what is started to one processor (sched_setaffinity(2)). A
+// program inherits that from the thread that starts it, which must be the
+// caller's own.
 func onOneCPU(start func() error) func() error {
 	return func() error {
 		var all, one unix.CPUSet
@@ -25,28 +24,6 @@ func onOneCPU(start func() error) func() error {
 			return fmt.Errorf("choosing a processor: %w", err)
 		}
 		defer unix.SchedSetaffinity(0, &all)
-		return start()
-	}
-}
-
-// Values of personality(2).
-const (
-	addrNoRandomize = 0x0040000
-	personalityGet  = 0xffffffff
-)
-
-// atFixedAddresses takes the randomness out of where what is started finds its
-// memory. A container's filter may forbid that; then it stays random.
-func atFixedAddresses(start func() error) func() error {
-	return func() error {
-		now, _, errno := unix.Syscall(unix.SYS_PERSONALITY, personalityGet, 0, 0)
-		if errno != 0 {
-			return start()
-		}
-		if _, _, errno := unix.Syscall(unix.SYS_PERSONALITY, now|addrNoRandomize, 0, 0); errno != 0 {
-			return start()
-		}
-		defer unix.Syscall(unix.SYS_PERSONALITY, now, 0, 0)
 		return start()
 	}
 }
