@@ -168,6 +168,10 @@ func unreadable(path string, err error) error {
 	return fault.New(fault.Input, fmt.Errorf("reading recipe %s: %w", path, reason(err)), hint)
 }
 
+// Portable returns the recipe with its paths relative to Dir: it is the same in
+// every checkout. The caller must not change what it refers to.
+func (r *Resolved) Portable() Recipe { return r.portable }
+
 // finish fills in the two forms of the recipe, the origins and the digest.
 func (r *Resolved) finish(d *decoder, root *node) error {
 	given := func(path string) bool { return d.at[path] != nil }

@@ -170,9 +170,10 @@ func roles(prefix string, inputs []builder.Input) []builder.Input {
 
 // TrainingKey identifies what a class list was made for: the runtime, the
 // app's files and how they are run. A list for another key may still be used,
-// but names the wrong classes.
+// but names the wrong classes. Where the recipe lies is not part of it: the lock
+// goes with the recipe.
 func (o Options) TrainingKey() string {
-	r := o.Recipe.Recipe
+	r := o.Recipe.Portable()
 	var parts []any
 	parts = append(parts, r.Runtime, r.App, r.Files)
 	for _, group := range slices.Sorted(maps.Keys(o.Lock.Packages)) {
