@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/imgbuild/imgbuild/builder"
@@ -48,38 +46,28 @@ func (o Options) dumpArchive(ctx context.Context, w *builder.Work) (builder.Outp
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(w.Dir, "dump")
-	if err := os.Mkdir(dir, 0o777); err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(dir, 0o777); err != nil {
-		return nil, err
-	}
 	list, err := readInput(ctx, w, "classes")
 	if err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "classes"), list, 0o644); err != nil {
 		return nil, err
 	}
 	args := append([]string{guest.App.Command[0], "-Xshare:dump", archiveGC, "-Xmx256m"}, mainFirst...)
 	args = append(args, "-XX:SharedArchiveFile=/.dump/classes.jsa", "-XX:SharedClassListFile=/.dump/classes")
 	classPath := classPathOf(guest.App.Command)
 	args = append(args, "-cp", classPath)
-	bind := sandbox.Bind{Source: dir, Target: "/.dump", Write: true}
-	dump := sandbox.Command{Root: tree, Args: args, Binds: []sandbox.Bind{bind}, OneCPU: true}
-	if err := o.dumpTwice(ctx, w, dump, filepath.Join(dir, "classes.jsa")); err != nil {
+	dir, err := o.dumpTwice(ctx, w, sandbox.Command{Root: tree, Args: args}, list)
+	if err != nil {
 		return nil, fmt.Errorf("dumping the class archive: %w", err)
 	}
 	check := []string{guest.App.Command[0], "-Xshare:on", "-XX:+VerifySharedSpaces", "-XX:SharedArchiveFile=/.dump/classes.jsa"}
 	check = append(check, collectorOf(guest.App.Command)...)
 	check = append(check, "-cp", classPath, "-version")
+	bind := sandbox.Bind{Source: dir, Target: "/.dump"}
 	if err := o.runJava(ctx, sandbox.Command{Root: tree, Args: check, Binds: []sandbox.Bind{bind}}); err != nil {
 		return nil, fmt.Errorf("using the class archive: %w", err)
 	}
 	layer, err := put(ctx, w.Store, mediaTypeLayer, func(out io.Writer) error {
 		return files.Layer(ctx, out, []files.Entry{
-			{Path: guestArchive, Mode: 0o444, Source: filepath.Join(dir, "classes.jsa")},
+			{Path: guestArchive, Mode: 0o444, Source: archiveIn(dir)},
 		}, epochTime(p.Epoch))
 	})
 	if err != nil {

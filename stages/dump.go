@@ -10,6 +10,7 @@ import (
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/stages/cds"
 	"github.com/imgbuild/imgbuild/stages/sandbox"
+	"golang.org/x/sync/errgroup"
 )
 
 // mainFirst makes the JVM's helpers, such as the finalizer, wait for the main
@@ -22,32 +23,56 @@ var mainFirst = []string{"-XX:+IgnoreUnrecognizedVMOptions", "-XX:ThreadPriority
 // busy machine.
 const maxDumps = 6
 
-// dumpTwice dumps until two archives are the same, pointers left aside: the main
-// thread may still be interrupted by another program at a moment that lets a
-// helper pass, and each such dump is another one.
-func (o Options) dumpTwice(ctx context.Context, w *builder.Work, dump sandbox.Command, archive string) error {
-	var earlier []string
-	for i := range maxDumps {
-		if err := os.Remove(archive); err != nil && !os.IsNotExist(err) {
-			return err
+// dumpTwice dumps until two archives are the same, pointers left aside, and
+// returns the folder of one: the main thread may still be interrupted by another
+// program at a moment that lets a helper pass, and each such dump is another
+// one. The first two are made at the same time, on a processor each.
+func (o Options) dumpTwice(ctx context.Context, w *builder.Work, dump sandbox.Command, list []byte) (dir string, err error) {
+	dirs := make([]string, maxDumps)
+	for i := range dirs {
+		dirs[i] = filepath.Join(w.Dir, fmt.Sprintf("dump-%d", i))
+	}
+	made := 0
+	for made < maxDumps {
+		next := dirs[made:max(2, made+1)]
+		dumps, dumping := errgroup.WithContext(ctx)
+		for i, dir := range next {
+			dumps.Go(func() error { return o.dumpInto(dumping, dir, i+1, dump, list) })
 		}
-		if err := o.runJava(ctx, dump); err != nil {
-			return err
+		if err := dumps.Wait(); err != nil {
+			return "", err
 		}
-		for _, other := range earlier {
-			if same, err := settle(archive, other); same || err != nil {
-				return err
+		made += len(next)
+		last := dirs[made-1]
+		for _, other := range dirs[:made-1] {
+			if same, err := settle(archiveIn(last), archiveIn(other)); same || err != nil {
+				return last, err
 			}
 		}
-		kept := filepath.Join(w.Dir, fmt.Sprintf("dump-%d", i))
-		if err := os.Rename(archive, kept); err != nil {
-			return err
-		}
-		earlier = append(earlier, kept)
 	}
 	w.Warn("this Java makes a different class archive each time; two builds of the appliance will differ")
-	return os.Rename(earlier[0], archive)
+	return dirs[0], nil
 }
+
+// dumpInto makes the folder and dumps an archive of the classes on the list
+// there, on the processor with that number.
+func (o Options) dumpInto(ctx context.Context, dir string, cpu int, dump sandbox.Command, list []byte) error {
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return err
+	}
+	if err := os.Chmod(dir, 0o777); err != nil { // whatever the umask
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "classes"), list, 0o644); err != nil {
+		return err
+	}
+	dump.CPU = cpu
+	dump.Binds = []sandbox.Bind{{Source: dir, Target: "/.dump", Write: true}}
+	return o.runJava(ctx, dump)
+}
+
+// archiveIn is the archive in a folder of dumpInto.
+func archiveIn(dir string) string { return filepath.Join(dir, "classes.jsa") }
 
 // settle reports whether two archives are the same once the pointers in them are
 // zero, and makes them so in the first.

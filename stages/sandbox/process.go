@@ -95,8 +95,8 @@ func (p *Process) supervise(ctx context.Context, started chan<- error, c Command
 		defer l.cleanup()
 	}
 	begin := p.cmd.Start
-	if c.OneCPU {
-		begin = onOneCPU(begin)
+	if c.CPU > 0 {
+		begin = onOneCPU(c.CPU-1, begin)
 	}
 	err := begin()
 	for _, f := range p.cmd.ExtraFiles {

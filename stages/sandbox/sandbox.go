@@ -58,8 +58,9 @@ type Command struct {
 	// namespaces it sees the machine's, for which /etc/hosts has an address
 	// then, if the root has such a file.
 	Hostname string
-	// OneCPU makes all threads take turns on one processor.
-	OneCPU bool
+	// CPU, unless 0, makes all threads take turns on one processor: 1 is the
+	// first that may be used, and after the last comes the first again.
+	CPU int
 	// Binds are laid over the root in order.
 	Binds []Bind
 	// Timeout bounds the running time; 0 means no bound.

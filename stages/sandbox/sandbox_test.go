@@ -216,12 +216,15 @@ func TestOneCPU(t *testing.T) {
 		t.Skip("the machine has one processor")
 	}
 	both(t, func(t *testing.T, box Sandbox) {
-		for _, one := range []bool{true, false} {
+		for _, cpu := range []int{0, 1, all, all + 1} {
 			c := guest(newRoot(t), "cpus")
-			c.OneCPU = one
-			want := map[bool]int{true: 1, false: all}[one]
+			c.CPU = cpu
+			want := all
+			if cpu > 0 {
+				want = 1
+			}
 			if got := output(t, box, c); got != fmt.Sprintln(want) {
-				t.Errorf("one %t: the program sees %s", one, got)
+				t.Errorf("processor %d: the program sees %s", cpu, got)
 			}
 		}
 	})
