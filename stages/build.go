@@ -30,7 +30,7 @@ type Request struct {
 	Train  TrainMode
 	Epoch  time.Time
 	Jobs   int
-	// Verify runs every stage twice and compares.
+	// Verify runs every stage and compares with what the store holds.
 	Verify bool
 	Listen builder.Listener
 	Log    hclog.Logger

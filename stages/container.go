@@ -115,7 +115,7 @@ func (s *set) skeletonOn(container string) string {
 		Name:    StageConfig,
 		Title:   "lay out the root",
 		Kind:    kindImageSkeleton,
-		Version: 1,
+		Version: 2,
 		Inputs: []builder.Input{
 			{Role: "image", Stage: container, Output: "layer"},
 			{Role: "image config", Stage: container, Output: "config"},
@@ -194,7 +194,9 @@ func lookPath(tree string, env []string, name string) (string, error) {
 		}
 	}
 	for _, dir := range strings.Split(search, ":") {
-		if _, err := os.Lstat(filepath.Join(tree, dir, name)); err == nil {
+		// Links of the image lead to places in the image: the machine's own
+		// programs are none of it.
+		if _, err := files.Resolve(tree, path.Join("/", dir, name)); err == nil {
 			return path.Join("/", dir, name), nil
 		}
 	}
@@ -208,7 +210,7 @@ func lookUser(tree, user string) (uid, gid int, err error) {
 	if err == nil {
 		gid = uid
 	}
-	if fields := account(filepath.Join(tree, "etc/passwd"), name, 2); len(fields) > 3 {
+	if fields := account(tree, "/etc/passwd", name); len(fields) > 3 {
 		uid, _ = strconv.Atoi(fields[2])
 		gid, _ = strconv.Atoi(fields[3])
 		err = nil
@@ -217,7 +219,7 @@ func lookUser(tree, user string) (uid, gid int, err error) {
 		return 0, 0, fault.New(fault.Input, fmt.Errorf("the image's user %q is not in its /etc/passwd", user), "set app.uid and app.gid")
 	}
 	if hasGroup {
-		if fields := account(filepath.Join(tree, "etc/group"), group, 2); len(fields) > 2 {
+		if fields := account(tree, "/etc/group", group); len(fields) > 2 {
 			gid, _ = strconv.Atoi(fields[2])
 		} else if gid, err = strconv.Atoi(group); err != nil {
 			return 0, 0, fault.New(fault.Input, fmt.Errorf("the image's group %q is not in its /etc/group", group), "set app.uid and app.gid")
@@ -226,13 +228,19 @@ func lookUser(tree, user string) (uid, gid int, err error) {
 	return uid, gid, nil
 }
 
-// account finds a line of passwd or group by name or by number.
-func account(file, name string, number int) []string {
-	f, err := os.Open(file)
+// account finds a line of the tree's passwd or group by name or by number,
+// which both have in their third field.
+func account(tree, file, name string) []string {
+	real, err := files.Resolve(tree, file)
+	if err != nil {
+		return nil
+	}
+	f, err := os.Open(filepath.Join(tree, real))
 	if err != nil {
 		return nil
 	}
 	defer f.Close()
+	const number = 2
 	lines := bufio.NewScanner(io.LimitReader(f, 1<<20))
 	for lines.Scan() {
 		fields := strings.Split(lines.Text(), ":")

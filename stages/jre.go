@@ -129,21 +129,6 @@ func (j jdk) link(ctx context.Context, o Options, out, modules string) error {
 	return fmt.Errorf("running jlink: %w\n%s", err, lastLines(log.String(), 8))
 }
 
-// run runs a tool of the JDK and returns what it printed.
-func (j jdk) run(ctx context.Context, o Options, tool string, args []string, binds ...sandbox.Bind) (string, error) {
-	var log bytes.Buffer
-	err := o.sandboxed(ctx, sandbox.Command{
-		Root:   j.root,
-		Args:   append([]string{j.home + "/bin/" + tool}, args...),
-		Binds:  binds,
-		Stdout: &log, Stderr: &log,
-	})
-	if err != nil {
-		return "", fmt.Errorf("running %s: %w\n%s", tool, err, lastLines(log.String(), 8))
-	}
-	return log.String(), nil
-}
-
 // trim removes what the guest has no use for, strips the rest, and gives all of
 // it the modes that jlink would under the usual umask: it follows the user's,
 // and the guest's user must be able to read the runtime.

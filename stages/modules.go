@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/imgbuild/imgbuild/builder"
-	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/stages/sandbox"
 	"golang.org/x/sync/errgroup"
 )
@@ -76,10 +75,6 @@ func (o Options) jdeps(ctx context.Context, w *builder.Work, p modulesParams) ([
 	if err != nil {
 		return nil, err
 	}
-	feature, err := jdk.feature()
-	if err != nil {
-		return nil, err
-	}
 	jar, err := readInput(ctx, w, "jar")
 	if err != nil {
 		return nil, err
@@ -94,7 +89,7 @@ func (o Options) jdeps(ctx context.Context, w *builder.Work, p modulesParams) ([
 	bind := sandbox.Bind{Source: dir, Target: "/.classes"}
 	ask := func(ctx context.Context, out *string, options ...string) error {
 		// A run this short is faster without the optimizing compiler.
-		args := append(options, "-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "--multi-release", strconv.Itoa(feature), "/.classes/all.jar")
+		args := append(options, "-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "--multi-release", strconv.Itoa(jdk.feature), "/.classes/all.jar")
 		text, err := jdk.run(ctx, o, "jdeps", args, bind)
 		*out = text
 		return err
@@ -115,56 +110,4 @@ func (o Options) jdeps(ctx context.Context, w *builder.Work, p modulesParams) ([
 		return nil, fmt.Errorf("jdeps named no modules:\n%s", lastLines(modules, 12))
 	}
 	return strings.Split(last, ","), nil
-}
-
-// jdk is a Java development kit that can be run in the sandbox.
-type jdk struct {
-	root string // the folder that is its root file system
-	home string // its home inside that root
-}
-
-// openJDK unpacks the JDK of a stage and finds its home.
-func (o Options) openJDK(ctx context.Context, w *builder.Work) (jdk, error) {
-	root, err := w.Store.Tree(ctx, layers(w, "jdk")...)
-	if err != nil {
-		return jdk{}, err
-	}
-	return findJDK(root)
-}
-
-// findJDK looks for jlink where packages and images put JDKs.
-func findJDK(root string) (jdk, error) {
-	for _, pattern := range []string{"usr/lib/jvm/*", "opt/*", "opt/java/*", "usr/local/*", "usr/java/*", "jdk"} {
-		homes, _ := filepath.Glob(filepath.Join(root, pattern))
-		for _, home := range homes {
-			if _, err := os.Stat(filepath.Join(home, "bin", "jlink")); err != nil {
-				continue
-			}
-			if _, err := os.Stat(filepath.Join(home, "jmods")); err != nil {
-				continue
-			}
-			rel, err := filepath.Rel(root, home)
-			if err != nil {
-				return jdk{}, err
-			}
-			return jdk{root: root, home: "/" + rel}, nil
-		}
-	}
-	return jdk{}, fault.New(fault.Input, fmt.Errorf("no JDK with jlink and jmods was found in what runtime.jvm.jdk names"),
-		"name a package that holds a whole JDK, such as openjdk-17-jdk-headless")
-}
-
-// feature returns the feature release, such as 17, from the JDK's release file.
-func (j jdk) feature() (int, error) {
-	text, err := os.ReadFile(filepath.Join(j.root, j.home, "release"))
-	if err != nil {
-		return 0, fmt.Errorf("reading the release of the JDK: %w", err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if v, ok := strings.CutPrefix(line, "JAVA_VERSION="); ok {
-			v, _, _ = strings.Cut(strings.Trim(strings.TrimSpace(v), `"`), ".")
-			return strconv.Atoi(v)
-		}
-	}
-	return 0, fmt.Errorf("the release file of the JDK names no version")
 }

@@ -194,8 +194,8 @@ func imageRefs(r *recipes.Recipe) map[string]bool {
 	return refs
 }
 
-// pinImages resolves references to digests. A tag is asked again under every
-// mode but PinStrict.
+// pinImages resolves references to digests. One that is pinned stays so, unless
+// all is pinned anew: a tag may have moved.
 func (o Options) pinImages(ctx context.Context, old *recipes.Lock, mode PinMode) (map[string]recipes.LockedImage, error) {
 	pinned := map[string]recipes.LockedImage{}
 	refs := imageRefs(&o.Recipe.Recipe)

@@ -35,10 +35,6 @@ func (o Options) readReferences(ctx context.Context, w *builder.Work) (builder.O
 	if err != nil {
 		return nil, err
 	}
-	feature, err := jdk.feature()
-	if err != nil {
-		return nil, err
-	}
 	list, err := readInput(ctx, w, "classpath")
 	if err != nil {
 		return nil, err
@@ -53,7 +49,7 @@ func (o Options) readReferences(ctx context.Context, w *builder.Work) (builder.O
 	}
 	defer root.Close()
 	jar, err := put(ctx, w.Store, mediaTypeJar, func(out io.Writer) error {
-		return mergeClasses(root, strings.Fields(string(list)), feature, out)
+		return mergeClasses(root, strings.Fields(string(list)), jdk.feature, out)
 	})
 	if err != nil {
 		return nil, err

@@ -2,12 +2,13 @@
 // resolved recipe and its lock into a plan, and holds a runner for each kind
 // of stage.
 //
-//	packages ─┬─ jre ──────────┐
-//	          ├─ modules ──────┤
-//	app ──────┴─ classes ─ cds ┼─ root ─┐
-//	skeleton ──────────────────┘        ├─ disk ─ scrub
-//	kernel source ─ kernel ───── boot ──┤
-//	                             data ──┘
+//	app ─ references ─ modules ─ jre
+//	app, skeleton, jre ─ classes ─ archive ─ root ─┐
+//	                                               ├─ disk ─ scrub
+//	kernel source ─ kernel ───────────────── boot ─┤
+//	                                         data ─┘
+//
+// Packages and images come in where a stage names them.
 //
 // Each kind of stage has a file of its own: its parameters, the function that
 // adds it to a plan, and its runner. Parameters hold all that shapes the
