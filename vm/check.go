@@ -87,13 +87,21 @@ func (r *Running) probeOf(ready *regexp.Regexp, c recipes.Check) (name string, w
 		h := *c.HTTP
 		return fmt.Sprintf("http %d%s", h.Port, pathOf(h)), h.Within, r.afterReady(ready, r.httpProbe(h))
 	case c.TCP != nil:
-		return fmt.Sprintf("tcp %d", c.TCP.Port), c.TCP.Within, r.afterReady(ready, r.tcpProbe(*c.TCP))
+		return tcpName(*c.TCP), c.TCP.Within, r.afterReady(ready, r.tcpProbe(*c.TCP))
 	case c.Console != nil:
 		return "console " + c.Console.Match, c.Console.Within, r.consoleProbe(*c.Console)
 	case c.Exit != nil:
 		return fmt.Sprintf("exit %d", c.Exit.Status), c.Exit.Within, r.exitProbe(*c.Exit)
 	}
 	return "empty", 0, func(context.Context) (string, error) { return "", errors.New("the check asks for nothing") }
+}
+
+// tcpName tells two questions to one port apart.
+func tcpName(c recipes.TCPCheck) string {
+	if c.Send == "" {
+		return fmt.Sprintf("tcp %d", c.Port)
+	}
+	return fmt.Sprintf("tcp %d %q", c.Port, c.Send)
 }
 
 // afterReady holds a probe back until the guest is ready, and notes the first
