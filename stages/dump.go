@@ -68,7 +68,8 @@ func (o Options) dumpInto(ctx context.Context, dir string, cpu int, dump sandbox
 	}
 	dump.CPU = cpu
 	dump.Binds = []sandbox.Bind{{Source: dir, Target: "/.dump", Write: true}}
-	return o.runJava(ctx, dump)
+	_, err := o.runJava(ctx, dump)
+	return err
 }
 
 // archiveIn is the archive in a folder of dumpInto.

@@ -45,7 +45,7 @@ func (o Options) Plan(ctx context.Context) (*Build, error) {
 	if o.Recipe.Recipe.Disk.Data != nil {
 		data = s.data()
 	}
-	s.scrub(s.disk(boot, root, data))
+	s.scrub(s.disk(boot, root, data), s.checks)
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -85,6 +85,7 @@ func (o Options) Runners() map[string]builder.Runner {
 		kindTrain:         o.trainClasses,
 		kindPinned:        o.pinnedClasses,
 		kindArchive:       o.dumpArchive,
+		kindCheck:         o.checkArchive,
 		kindUniversal:     o.buildKernel,
 		kindPackaged:      o.unpackKernel,
 		kindOwnKernel:     o.takeKernel,
@@ -132,12 +133,14 @@ func (s *set) javaTree(b *Build, app string, appLayer builder.Input) {
 	if jvm.CDS.Mode == "off" {
 		return
 	}
-	stack := append(roles("layer", b.Layers), builder.Input{Role: "config", Stage: skeleton, Output: "config"})
+	config := from(skeleton, "config")
+	stack := append(roles("layer", b.Layers), config)
 	classes := from(jre, "classlist")
 	if jvm.CDS.Mode == "app" {
 		classes = from(s.classes(stack), "classes")
 	}
 	b.Layers = append(b.Layers, from(s.archive(stack, classes), "layer"))
+	s.checks = append(s.checks, s.check(roles("layer", b.Layers), config))
 }
 
 // jdk returns the inputs that hold the JDK, with the roles jdk/….

@@ -21,14 +21,15 @@ type scrubParams struct {
 	Policy string `json:"policy"`
 }
 
-// scrub adds the stage that zeroes every dead byte and proves it.
-func (s *set) scrub(disk string) string {
+// scrub adds the stage that zeroes every dead byte and proves it. It stands
+// behind the checks of what is on the disk.
+func (s *set) scrub(disk string, checks []builder.Input) string {
 	return s.add(builder.Stage{
 		Name:    StageScrub,
 		Title:   "scrub and prove the disk",
 		Kind:    kindScrub,
 		Version: 1,
-		Inputs:  []builder.Input{{Role: "disk", Stage: disk, Output: "disk"}},
+		Inputs:  append([]builder.Input{from(disk, "disk")}, roles("check", checks)...),
 	}, scrubParams{Policy: s.Recipe.Recipe.Sanitize.Policy})
 }
 

@@ -3,10 +3,11 @@
 // of stage.
 //
 //	app ─ references ─ modules ─ jre
-//	app, skeleton, jre ─ classes ─ archive ─ root ─┐
-//	                                               ├─ disk ─ scrub
-//	kernel source ─ kernel ───────────────── boot ─┤
-//	                                         data ─┘
+//	app, skeleton, jre ─ classes ─ archive ─┬─ check ─────────┐
+//	                                        └─ root ─┐        │
+//	                                                 ├─ disk ─┴─ scrub
+//	kernel source ─ kernel ─────────────────── boot ─┤
+//	                                           data ─┘
 //
 // Packages and images come in where a stage names them.
 //
@@ -94,6 +95,7 @@ type set struct {
 	ctx     context.Context
 	toolbox builder.Toolbox
 	stages  []builder.Stage
+	checks  []builder.Input  // what the scrub stands behind
 	lacking map[string]error // programs that were not found
 	err     error
 }

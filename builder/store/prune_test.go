@@ -252,11 +252,10 @@ func TestTrees(t *testing.T) {
 		}
 		return dir
 	}
-	basic, alone := tree(base), tree(q)
-	all := tree(base, p, q)
-	for path, same := range map[string]string{"usr/base": basic, "usr/q": alone} {
-		a, errA := os.Stat(filepath.Join(all, path))
-		b, errB := os.Stat(filepath.Join(same, path))
+	shares := func(path, dir, other string) {
+		t.Helper()
+		a, errA := os.Stat(filepath.Join(dir, path))
+		b, errB := os.Stat(filepath.Join(other, path))
 		if err := errors.Join(errA, errB); err != nil {
 			t.Fatal(err)
 		}
@@ -264,6 +263,13 @@ func TestTrees(t *testing.T) {
 			t.Errorf("%s is not shared", path)
 		}
 	}
+	basic, alone := tree(base), tree(q)
+	all := tree(base, p, q)
+	shares("usr/base", all, basic)
+	shares("usr/q", all, alone)
+	middle := put(t, s, ocispec.MediaTypeImageLayer, tarOf(t, "usr/middle", "m"))
+	top, other := put(t, s, ocispec.MediaTypeImageLayer, tarOf(t, "usr/top", "1")), put(t, s, ocispec.MediaTypeImageLayer, tarOf(t, "usr/top", "2"))
+	shares("usr/middle", tree(base, middle, top), tree(base, middle, other))
 	if _, err := os.Stat(filepath.Join(all, "usr/p")); err != nil {
 		t.Error(err)
 	}

@@ -53,6 +53,19 @@ func layersOf(descs []ocispec.Descriptor) []layer {
 // is made once and shared by hard links with the trees it is made from: it
 // must not be changed. See package unpack for what is kept of a layer.
 func (s *Store) Tree(ctx context.Context, layers ...ocispec.Descriptor) (string, error) {
+	return s.tree(ctx, layers, wantsBase(layers))
+}
+
+// wantsBase reports whether the tree below the topmost layer is worth keeping
+// too. The top is what changes most often: with another one, all the rest is
+// found unpacked. Packages need no base, for each is found by itself.
+func wantsBase(layers []ocispec.Descriptor) bool {
+	n := len(layers)
+	return n > 2 && layers[n-1].MediaType != unpack.Deb && layers[n-2].MediaType != unpack.Deb
+}
+
+// tree is Tree; with base it makes the tree below the topmost layer first.
+func (s *Store) tree(ctx context.Context, layers []ocispec.Descriptor, base bool) (string, error) {
 	id, err := treeID(layers)
 	if err != nil {
 		return "", fmt.Errorf("unpacking: %w", err)
@@ -67,6 +80,11 @@ func (s *Store) Tree(ctx context.Context, layers ...ocispec.Descriptor) (string,
 	defer unlock()
 	if dir, err := s.useTree(id); dir != "" || err != nil {
 		return dir, err
+	}
+	if base {
+		if _, err := s.tree(ctx, layers[:len(layers)-1], false); err != nil {
+			return "", err
+		}
 	}
 	if err := s.makeTree(ctx, id, layers); err != nil {
 		return "", s.Diagnose(fmt.Errorf("unpacking: %w", err))
