@@ -21,6 +21,9 @@ type Format struct {
 	// Check, which may be nil, is asked about each file that was made: it is
 	// where real programs judge. In short mode it sees only a few.
 	Check func(t *testing.T, path string, want disk.Reader)
+	// MaxSize, if given, is the largest disk that the format holds, in bytes.
+	// Larger ones must be refused.
+	MaxSize int64
 }
 
 // TestFormat checks that what a format writes it reads back, for all samples;
@@ -29,6 +32,10 @@ type Format struct {
 func TestFormat(t *testing.T, f Format) {
 	for _, s := range Samples() {
 		t.Run(s.Name, func(t *testing.T) {
+			if f.MaxSize > 0 && s.Disk.Size() > f.MaxSize {
+				f.testTooLarge(t, s.Disk.Size())
+				return
+			}
 			path := filepath.Join(t.TempDir(), "disk")
 			whole := f.encode(t, path, s.Disk.Size(), func(sink disk.Sink) error {
 				return disk.Copy(t.Context(), s.Disk, nil, sink)
@@ -59,6 +66,17 @@ func TestFormat(t *testing.T, f Format) {
 		})
 	}
 	t.Run("contract", f.testContract)
+}
+
+func (f Format) testTooLarge(t *testing.T, size int64) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "disk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := f.Create(file, size); err == nil {
+		t.Errorf("%d bytes passed", size)
+	}
 }
 
 // encode makes a file and returns its digest.

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
+
+	"github.com/imgbuild/imgbuild/disk"
 )
 
 // Program returns the path of a program that judges. Where it is missing the
@@ -32,4 +35,38 @@ func Run(t testing.TB, program string, args ...string) string {
 		t.Fatalf("%s %q: %v\n%s", program, args, err, out.Bytes())
 	}
 	return out.String()
+}
+
+// RawFile writes a disk as a raw file, padded to whole sectors as qemu-img
+// reads it, and returns its path.
+func RawFile(t testing.TB, d disk.Reader) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "raw")
+	f, err := disk.CreateFile(path, (d.Size()+511)/512*512)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := disk.Copy(t.Context(), d, nil, f); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Walk reads a disk that a fuzzer made, as far as that is quick. Its runs must
+// ascend and lie on the disk.
+func Walk(t testing.TB, r disk.Reader) {
+	t.Helper()
+	last := int64(0)
+	for e, err := range disk.DataExtents(r) {
+		if err != nil || last > 1<<32 {
+			return
+		}
+		if e.Off < last || e.End() > r.Size() {
+			t.Fatalf("run %v after %d in a disk of %d bytes", e, last, r.Size())
+		}
+		last = e.End()
+		// Damage may make it fail; it must not do worse.
+		_, _ = r.ReadAt(make([]byte, min(e.Len, 1<<16)), e.Off)
+	}
 }

@@ -3,40 +3,49 @@
 package image
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/qcow2"
 	"github.com/imgbuild/imgbuild/disk/raw"
+	"github.com/imgbuild/imgbuild/disk/vhd"
 	"github.com/imgbuild/imgbuild/disk/vmdk"
 )
 
-// format is a container format: how its files begin, and its reader.
+// format is a container format: how its files are known, and its reader.
 type format struct {
 	name  string
-	magic string
+	match func(head, tail []byte) bool
 	open  func(r io.ReaderAt, n int64) (disk.Reader, error)
 }
 
 // formats are tried in this order. Everything is a raw image at last.
 func formats() []format {
 	return []format{
-		{"qcow2", qcow2.Magic, qcow2.Open},
-		{"vmdk", vmdk.Magic, vmdk.Open},
-		{"vmdk", vmdk.DescriptorMagic, vmdk.Open},
-		{"raw", "", raw.Open},
+		{"qcow2", begins(qcow2.Magic), qcow2.Open},
+		{"vmdk", begins(vmdk.Magic), vmdk.Open},
+		{"vmdk", begins(vmdk.DescriptorMagic), vmdk.Open},
+		{"vhd", begins(vhd.Magic), vhd.Open},
+		{"vhd", func(_, tail []byte) bool { return vhd.IsFixed(tail) }, vhd.Open},
+		{"raw", begins(""), raw.Open},
 	}
 }
 
-// maxMagic is at least as long as the longest magic, in bytes.
-const maxMagic = 64
+func begins(magic string) func(head, tail []byte) bool {
+	return func(head, _ []byte) bool { return bytes.HasPrefix(head, []byte(magic)) }
+}
+
+// sniffed is how much of the beginning and of the end of a file is looked at,
+// in bytes.
+const sniffed = 512
 
 // Open opens the image in a file or on a block device, whatever its format,
-// which it returns too: "raw", "qcow2", "vmdk". The closer belongs to the
+// which it returns too: "raw", "qcow2", "vmdk", "vhd".
+// The closer belongs to the
 // reader and outlives it.
 func Open(path string) (disk.Reader, string, io.Closer, error) {
 	f, err := os.Open(path)
@@ -61,12 +70,15 @@ func open(f *os.File) (disk.Reader, string, error) {
 // From opens the image in the n bytes of r, which may be a part of another
 // file. See [Open].
 func From(r io.ReaderAt, n int64) (disk.Reader, string, error) {
-	head := make([]byte, min(n, maxMagic))
+	head, tail := make([]byte, min(n, sniffed)), make([]byte, min(n, sniffed))
 	if got, err := r.ReadAt(head, 0); got < len(head) {
 		return nil, "", fmt.Errorf("reading the first %d bytes: %w", len(head), err)
 	}
+	if got, err := r.ReadAt(tail, n-int64(len(tail))); got < len(tail) {
+		return nil, "", fmt.Errorf("reading the last %d bytes: %w", len(tail), err)
+	}
 	for _, format := range formats() {
-		if strings.HasPrefix(string(head), format.magic) {
+		if format.match(head, tail) {
 			d, err := format.open(r, n)
 			return d, format.name, err
 		}

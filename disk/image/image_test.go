@@ -11,6 +11,7 @@ import (
 	"github.com/imgbuild/imgbuild/disk/image"
 	"github.com/imgbuild/imgbuild/disk/qcow2"
 	"github.com/imgbuild/imgbuild/disk/raw"
+	"github.com/imgbuild/imgbuild/disk/vhd"
 	"github.com/imgbuild/imgbuild/disk/vmdk"
 )
 
@@ -23,6 +24,7 @@ func TestOpen(t *testing.T) {
 		"raw":   func(f *os.File) (disk.Sink, error) { return raw.Create(f, want.Size()) },
 		"qcow2": func(f *os.File) (disk.Sink, error) { return qcow2.Create(f, want.Size(), qcow2.Options{}) },
 		"vmdk":  func(f *os.File) (disk.Sink, error) { return vmdk.Create(f, want.Size(), vmdk.Options{}) },
+		"vhd":   func(f *os.File) (disk.Sink, error) { return vhd.Create(f, want.Size(), vhd.Options{}) },
 	} {
 		path := filepath.Join(t.TempDir(), "disk")
 		f, err := os.Create(path)
@@ -55,7 +57,7 @@ func TestOpen(t *testing.T) {
 }
 
 func TestOpenDamaged(t *testing.T) {
-	for _, magic := range []string{qcow2.Magic, vmdk.Magic, vmdk.DescriptorMagic} {
+	for _, magic := range []string{qcow2.Magic, vmdk.Magic, vmdk.DescriptorMagic, vhd.Magic} {
 		path := filepath.Join(t.TempDir(), "disk")
 		if err := os.WriteFile(path, []byte(magic), 0o600); err != nil {
 			t.Fatal(err)

@@ -42,7 +42,7 @@ func TestFormat(t *testing.T) {
 func judge(t *testing.T, path string, want disk.Reader) {
 	qemu := disktest.Program(t, "qemu-img", "qemu-utils")
 	disktest.Run(t, qemu, "check", "-f", "qcow2", path)
-	raw := rawFile(t, want)
+	raw := disktest.RawFile(t, want)
 	disktest.Run(t, qemu, "compare", "-f", "qcow2", "-F", "raw", path, raw)
 	var info struct {
 		VirtualSize int64 `json:"virtual-size"`
@@ -87,22 +87,6 @@ func judge(t *testing.T, path string, want disk.Reader) {
 	}
 }
 
-// rawFile writes a disk as a raw file, padded to whole sectors as qemu-img
-// reads it.
-func rawFile(t testing.TB, d disk.Reader) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "raw")
-	f, err := disk.CreateFile(path, (d.Size()+511)/512*512)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := disk.Copy(t.Context(), d, nil, f); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // TestReadsQEMU reads all that qemu-img can write.
 func TestReadsQEMU(t *testing.T) {
 	if testing.Short() {
@@ -122,7 +106,7 @@ func TestReadsQEMU(t *testing.T) {
 				}
 				path := filepath.Join(t.TempDir(), "qcow2")
 				cmd := append([]string{"convert", "-f", "raw", "-O", "qcow2"}, strings.Fields(args)...)
-				disktest.Run(t, qemu, append(cmd, rawFile(t, s.Disk), path)...)
+				disktest.Run(t, qemu, append(cmd, disktest.RawFile(t, s.Disk), path)...)
 				r := openPath(t, path)
 				disktest.TestReader(t, r, s.Disk)
 			}
@@ -226,17 +210,7 @@ func FuzzOpen(f *testing.F) {
 		if err != nil {
 			return
 		}
-		last := int64(0)
-		for e, err := range disk.DataExtents(r) {
-			if err != nil || last > 1<<32 {
-				return
-			}
-			if e.Off < last || e.End() > r.Size() {
-				t.Fatalf("run %v after %d in a disk of %d bytes", e, last, r.Size())
-			}
-			last = e.End()
-			r.ReadAt(make([]byte, min(e.Len, 1<<16)), e.Off)
-		}
+		disktest.Walk(t, r)
 	})
 }
 

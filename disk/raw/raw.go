@@ -3,12 +3,11 @@
 package raw
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"os"
 
 	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/disk/internal/blocks"
 )
 
 // Open returns the size bytes of r as a disk. When r is itself a disk of that
@@ -41,48 +40,9 @@ func Create(f *os.File, size int64) (disk.Sink, error) {
 	if err := f.Truncate(size); err != nil {
 		return nil, err
 	}
-	return &sink{f: f, size: size}, nil
-}
-
-type sink struct {
-	f    *os.File
-	size int64
-	next int64 // the offset before which no write may begin
-	err  error
-}
-
-// WriteAt leaves blocks of zeros out: the file begins as one hole.
-func (s *sink) WriteAt(p []byte, off int64) (int, error) {
-	if s.err == nil {
-		s.err = s.check(off, int64(len(p)))
+	place := func(off int64, p []byte) error {
+		_, err := f.WriteAt(p, off)
+		return err
 	}
-	if s.err != nil {
-		return 0, s.err
-	}
-	disk.DataRuns(p, off, func(e disk.Extent) {
-		if s.err == nil {
-			_, s.err = s.f.WriteAt(p[e.Off-off:][:e.Len], e.Off)
-		}
-	})
-	s.next = off + int64(len(p))
-	return len(p), s.err
-}
-
-func (s *sink) check(off, n int64) error {
-	if off < s.next {
-		return fmt.Errorf("writing at offset %d after %d: offsets must ascend", off, s.next)
-	}
-	if off > s.size || n > s.size-off {
-		return fmt.Errorf("writing %d bytes at offset %d: beyond the disk of %d bytes", n, off, s.size)
-	}
-	return nil
-}
-
-// Close returns the first error of the writes.
-func (s *sink) Close() error {
-	err := s.err
-	if err == nil {
-		s.err = errors.New("writing to a disk that is closed")
-	}
-	return err
+	return blocks.NewRuns(size, max(size, 1), place), nil
 }

@@ -35,7 +35,7 @@ func judge(t *testing.T, path string, want disk.Reader) {
 	// QEMU asks for every single grain: minutes for a disk of 2 TiB.
 	if want.Size() < 1<<34 {
 		disktest.Run(t, qemu, "check", "-f", "vmdk", path)
-		disktest.Run(t, qemu, "compare", "-f", "vmdk", "-F", "raw", path, rawFile(t, want))
+		disktest.Run(t, qemu, "compare", "-f", "vmdk", "-F", "raw", path, disktest.RawFile(t, want))
 	}
 	var info struct {
 		VirtualSize int64 `json:"virtual-size"`
@@ -53,22 +53,6 @@ func judge(t *testing.T, path string, want disk.Reader) {
 	}
 }
 
-// rawFile writes a disk as a raw file, padded to whole sectors as qemu-img
-// reads it.
-func rawFile(t testing.TB, d disk.Reader) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "raw")
-	f, err := disk.CreateFile(path, (d.Size()+511)/512*512)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := disk.Copy(t.Context(), d, nil, f); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // TestReadsQEMU reads what qemu-img writes, whose streamOptimized files have
 // the grain directory in front.
 func TestReadsQEMU(t *testing.T) {
@@ -83,7 +67,7 @@ func TestReadsQEMU(t *testing.T) {
 					continue
 				}
 				path := filepath.Join(t.TempDir(), "vmdk")
-				disktest.Run(t, qemu, "convert", "-f", "raw", "-O", "vmdk", "-o", "subformat="+subformat, rawFile(t, s.Disk), path)
+				disktest.Run(t, qemu, "convert", "-f", "raw", "-O", "vmdk", "-o", "subformat="+subformat, disktest.RawFile(t, s.Disk), path)
 				p, err := os.ReadFile(path)
 				if err != nil {
 					t.Fatal(err)
@@ -243,17 +227,7 @@ func FuzzOpen(f *testing.F) {
 		if err != nil {
 			return
 		}
-		last := int64(0)
-		for e, err := range disk.DataExtents(r) {
-			if err != nil || last > 1<<32 {
-				return
-			}
-			if e.Off < last || e.End() > r.Size() {
-				t.Fatalf("run %v after %d in a disk of %d bytes", e, last, r.Size())
-			}
-			last = e.End()
-			r.ReadAt(make([]byte, min(e.Len, 1<<16)), e.Off)
-		}
+		disktest.Walk(t, r)
 	})
 }
 

@@ -2,11 +2,8 @@ package vmdk
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"hash"
-	"hash/crc32"
 	"io"
 
 	"github.com/klauspost/compress/zlib"
@@ -41,7 +38,7 @@ type writer struct {
 	directory []uint32
 	table     []uint32 // of the region being written
 	at        int64    // its index in directory; -1 before the first
-	id        hash.Hash
+	id        *blocks.ID
 	buf       []byte
 	closed    bool
 }
@@ -66,7 +63,7 @@ func Create(w io.WriterAt, size int64, opts Options) (disk.Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating a VMDK: %w", err)
 	}
-	d := &writer{w: w, opts: opts, head: h, sector: overhead, at: -1, id: sha256.New(),
+	d := &writer{w: w, opts: opts, head: h, sector: overhead, at: -1, id: blocks.NewID(),
 		directory: make([]uint32, h.tables()), table: make([]uint32, tableEntries)}
 	if d.pipe, err = pipe.New(newPacker, d.grain); err != nil {
 		return nil, fmt.Errorf("creating a VMDK: %w", err)
@@ -123,10 +120,7 @@ func (d *writer) grain(off int64, block, packed []byte) error {
 	d.buf = binary.LittleEndian.AppendUint64(d.buf[:0], uint64(off/disk.SectorSize))
 	d.buf = binary.LittleEndian.AppendUint32(d.buf, uint32(len(packed)))
 	// The content ID covers what the disk holds, not how it was compressed.
-	var record [12]byte
-	binary.LittleEndian.PutUint64(record[:], uint64(off))
-	binary.LittleEndian.PutUint32(record[8:], crc32.Checksum(block, crc32.MakeTable(crc32.Castagnoli)))
-	d.id.Write(record[:])
+	d.id.Add(off, block)
 	d.buf = append(d.buf, packed...)
 	at, err := d.append(d.buf)
 	d.table[off/grainSize%tableEntries] = at
@@ -209,12 +203,7 @@ func (d *writer) finish() error {
 // contentID returns the long content ID. Its last four bytes are the CID, of
 // which the two largest values mean "none".
 func (d *writer) contentID() [16]byte {
-	h := d.id
-	if d.opts.Seed != nil {
-		h = sha256.New()
-		h.Write(d.opts.Seed)
-	}
-	id := [16]byte(h.Sum(nil))
+	id := d.id.Sum(d.opts.Seed)
 	id[12] &= 0x7f
 	return id
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/imgbuild/imgbuild/output/ovf"
 	"github.com/imgbuild/imgbuild/output/qcow2"
 	"github.com/imgbuild/imgbuild/output/raw"
+	"github.com/imgbuild/imgbuild/output/vhd"
 )
 
 // All returns every format, sorted by name.
@@ -25,6 +26,7 @@ func All() []output.Format {
 		ovf.OVF{},
 		qcow2.Format{},
 		raw.Format{},
+		vhd.Format{},
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Name() < list[j].Name() })
 	return list

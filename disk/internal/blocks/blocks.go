@@ -4,7 +4,6 @@ package blocks
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/imgbuild/imgbuild/disk"
 )
@@ -36,7 +35,7 @@ func (a *Assembler) WriteAt(p []byte, off int64) (int, error) {
 	if a.err != nil {
 		return 0, a.err
 	}
-	if a.err = a.check(off, int64(len(p))); a.err != nil {
+	if a.err = checkOrder(off, int64(len(p)), a.next, a.size); a.err != nil {
 		return 0, a.err
 	}
 	total := len(p)
@@ -46,16 +45,6 @@ func (a *Assembler) WriteAt(p []byte, off int64) (int, error) {
 	}
 	a.next = off
 	return total - len(p), a.err
-}
-
-func (a *Assembler) check(off, n int64) error {
-	if off < a.next {
-		return fmt.Errorf("writing at offset %d after %d: offsets must ascend", off, a.next)
-	}
-	if off > a.size || n > a.size-off {
-		return fmt.Errorf("writing %d bytes at offset %d: beyond the disk of %d bytes", n, off, a.size)
-	}
-	return nil
 }
 
 // write takes bytes up to the next border between blocks.
