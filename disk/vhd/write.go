@@ -101,6 +101,8 @@ func (d *writer) place(off int64, piece []byte) error {
 func (d *writer) allocate(i int64) (int64, error) {
 	const bitmap = blockSize / disk.SectorSize / 8
 	if d.table[i] == freeBlock {
+		// The data begin at a whole block of filesystems.
+		d.end = divUp(d.end+bitmap, disk.BlockSize)*disk.BlockSize - bitmap
 		if _, err := d.w.WriteAt(bytes.Repeat([]byte{0xff}, bitmap), d.end); err != nil {
 			return 0, err
 		}
