@@ -59,7 +59,7 @@ least() {
 	done
 	echo "$high"
 }
-appliance() { "$dir/imgbuild" test "$image" --boot direct --cpus 1 -m "$1MiB"; }
+appliance() { "$dir/imgbuild" test "$image" --on direct --cpus 1 -m "$1MiB"; }
 baseline() {
 	"$dir/boot" -rounds 1 -cpus 1 -memory "$1" -timeout "${TIMEOUT:-180s}" -ready 'listening on port' \
 		-disk "$debian/debian.raw" -kernel "$debian/vmlinuz" -initramfs "$debian/initrd.img" -cmdline "$(cat "$debian/cmdline")"

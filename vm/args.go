@@ -106,6 +106,10 @@ func drive(o Options) []string {
 		return append(args, "-device", "virtio-scsi-pci,id=scsi", "-device", "scsi-hd,bus=scsi.0,"+device)
 	case PVSCSI:
 		return append(args, "-device", "pvscsi,id=scsi", "-device", "scsi-hd,bus=scsi.0,"+device)
+	case LSISAS:
+		return append(args, "-device", "mptsas1068,id=scsi", "-device", "scsi-hd,bus=scsi.0,"+device)
+	case VirtioLegacy:
+		return append(args, "-device", "virtio-blk-pci,"+legacy+","+device)
 	default:
 		return append(args, "-device", virtio(o, "virtio-blk")+","+device)
 	}
@@ -122,14 +126,20 @@ func network(o Options) []string {
 		netdev += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:%d-:%d", p.Host, p.Guest)
 	}
 	device := string(o.NIC) + ",netdev=net"
-	if o.NIC == VirtioNet {
+	switch o.NIC {
+	case VirtioNet:
 		device = virtio(o, "virtio-net") + ",netdev=net"
+	case VirtioNetLegacy:
+		device = "virtio-net-pci," + legacy + ",netdev=net"
 	}
 	if o.Machine != MicroVM {
 		device += ",romfile="
 	}
 	return []string{"-netdev", netdev, "-device", device}
 }
+
+// legacy makes a virtio device one of version 0.9 and nothing else.
+const legacy = "disable-modern=on,disable-legacy=off"
 
 // virtio names a virtio device by the machine's transport.
 func virtio(o Options, name string) string {

@@ -27,6 +27,8 @@ func TestArguments(t *testing.T) {
 		"microvm": {Options{Disk: "a.qcow2", Format: "qcow2", Accel: TCG, Boot: PVH, Machine: MicroVM, Ports: []Forward{{0, 80}}}, loaded},
 		"vmware":  {Options{Disk: "a.raw", Format: "raw", Write: true, Accel: TCG, Bus: PVSCSI, NIC: VMXNet3}, files{log: 3, qmp: 4}},
 		"old":     {Options{Disk: "a.raw", Format: "raw", Accel: TCG, Machine: PC, Bus: IDE, NIC: E1000}, files{log: 3, qmp: 4}},
+		"legacy":  {Options{Disk: "a.raw", Format: "raw", Accel: TCG, Machine: PC, Bus: VirtioLegacy, NIC: VirtioNetLegacy}, files{log: 3, qmp: 4}},
+		"lsi":     {Options{Disk: "a.raw", Format: "raw", Accel: TCG, Machine: PC, Bus: LSISAS, NIC: E1000}, files{log: 3, qmp: 4}},
 		"ahci":    {Options{Disk: "a.raw", Format: "raw", Accel: TCG, Bus: AHCI, NIC: E1000E}, files{log: 3, qmp: 4}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -76,7 +78,7 @@ func TestValidate(t *testing.T) {
 		{"kernel alone", Options{Kernel: "k"}, ""},
 		{"nothing", Options{}, "needs a disk"},
 		{"microvm bios", Options{Disk: "d", Machine: MicroVM}, "no firmware"},
-		{"microvm bus", Options{Disk: "d", Machine: MicroVM, Boot: PVH, Bus: AHCI}, "virtio devices only"},
+		{"microvm bus", Options{Disk: "d", Machine: MicroVM, Boot: PVH, Bus: AHCI}, "modern virtio devices only"},
 		{"ide on q35", Options{Disk: "d", Bus: IDE}, "needs machine pc"},
 		{"cmdline with bios", Options{Disk: "d", Cmdline: "quiet"}, "of no use"},
 		{"initramfs alone", Options{Disk: "d", Boot: Direct, Initramfs: "i"}, "needs its kernel"},

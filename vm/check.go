@@ -52,11 +52,38 @@ func (r *Running) Check(ctx context.Context, c Checks) *Report {
 		all.Go(func() { report.Results[i] = r.check(ctx, c.Ready, check) })
 	}
 	all.Wait()
-	report.Timeline = r.Timeline()
-	for _, l := range r.console.Tail(reportLines) {
-		report.Console = append(report.Console, l.Text)
-	}
+	report.note(r)
 	return report
+}
+
+// Test makes all checks, and then switches the machine off by its power button,
+// which is one more check when all others succeeded. It ends with the machine.
+func (r *Running) Test(ctx context.Context, c Checks) *Report {
+	defer r.Kill()
+	report := r.Check(ctx, c)
+	if report.OK() && ctx.Err() == nil {
+		pressed := time.Now()
+		result := Result{Check: "power off", OK: true}
+		if err := r.Stop(ctx); err != nil {
+			result.OK, result.Detail = false, err.Error()
+		} else {
+			result.Detail = fmt.Sprintf("in order, within %.1f s", time.Since(pressed).Seconds())
+		}
+		result.Elapsed = r.since().Seconds()
+		report.Results = append(report.Results, result)
+	}
+	report.note(r)
+	return report
+}
+
+// note takes down what the machine tells beside the checks.
+func (rep *Report) note(r *Running) {
+	rep.Timeline = r.Timeline()
+	rep.Phases = rep.Timeline.Phases()
+	rep.Console = nil
+	for _, l := range r.console.Tail(reportLines) {
+		rep.Console = append(rep.Console, l.Text)
+	}
 }
 
 // probeFunc makes a check, again and again when it has to, until ctx ends. The

@@ -33,13 +33,15 @@
 // # Story
 //
 // The console is kept as [Line]s. What init prints by the contract of
-// kernel/init/config becomes a [Timeline]; a kernel panic, or a firmware that
+// kernel/init/config becomes a [Timeline] and its [Phase]s; a kernel panic, or a firmware that
 // finds nothing to boot, becomes the machine's failure at once: [Running.Failed]
 // is closed and the machine ended, so that nobody waits for a timeout.
 //
 // # Checks
 //
-// [Check] makes the checks of a recipe against a running machine, all at the
-// same time, and returns one [Result] for each. A [Report] draws them as a
-// table, JSON or JUnit XML; its Err is a fault of kind Check when one failed.
+// [Running.Check] makes the checks of a recipe against a running machine, all
+// at the same time, and returns a [Report] with one [Result] for each;
+// [Running.Test] switches the machine off as well. The room target names the
+// machines that an appliance is meant for, and matrix tests one disk on many of
+// them and writes the reports.
 package vm

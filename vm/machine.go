@@ -44,7 +44,7 @@ func (m *Machine) Start(ctx context.Context) (*Running, error) {
 			return nil, err
 		}
 	}
-	scratch, err := os.MkdirTemp("", "imgbuild-vm-")
+	scratch, err := os.MkdirTemp(o.Scratch, "imgbuild-vm-")
 	if err != nil {
 		return nil, fault.New(fault.Environment, fmt.Errorf("making a scratch folder: %w", err))
 	}

@@ -45,12 +45,14 @@ type Bus string
 
 // The buses of the disk. SCSI is virtio-scsi.
 const (
-	Virtio Bus = "virtio"
-	NVMe   Bus = "nvme"
-	AHCI   Bus = "ahci"
-	IDE    Bus = "ide"
-	SCSI   Bus = "scsi"
-	PVSCSI Bus = "pvscsi" // VMware's
+	Virtio       Bus = "virtio"
+	VirtioLegacy Bus = "virtio-legacy" // virtio 0.9, as hypervisors before 2014 have it
+	NVMe         Bus = "nvme"
+	AHCI         Bus = "ahci"
+	IDE          Bus = "ide"
+	SCSI         Bus = "scsi"
+	PVSCSI       Bus = "pvscsi"  // VMware's
+	LSISAS       Bus = "lsi-sas" // LSI's SAS1068, which VMware emulates
 )
 
 // NIC is the model of the network card.
@@ -58,11 +60,12 @@ type NIC string
 
 // The network cards. NoNIC leaves the guest without a network.
 const (
-	VirtioNet NIC = "virtio"
-	E1000     NIC = "e1000"
-	E1000E    NIC = "e1000e"
-	VMXNet3   NIC = "vmxnet3"
-	NoNIC     NIC = "none"
+	VirtioNet       NIC = "virtio"
+	VirtioNetLegacy NIC = "virtio-legacy" // virtio 0.9
+	E1000           NIC = "e1000"
+	E1000E          NIC = "e1000e"
+	VMXNet3         NIC = "vmxnet3"
+	NoNIC           NIC = "none"
 )
 
 // Forward leads a TCP port of 127.0.0.1 to a port of the guest.
@@ -120,6 +123,9 @@ type Options struct {
 	// Cache is the folder that keeps the verdict of the accelerator probe;
 	// the user's cache folder by default.
 	Cache string
+	// Scratch is the folder for what the machine needs while it runs; the
+	// system's for temporary files by default.
+	Scratch string
 }
 
 // The defaults of Options, and the least memory that QEMU's boards start in.
@@ -164,10 +170,10 @@ func (o Options) validate() error {
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 
 	oneOf(wrong, "boot", o.Boot, BIOS, UEFI, Direct, PVH)
-	oneOf(wrong, "bus", o.Bus, Virtio, NVMe, AHCI, IDE, SCSI, PVSCSI)
+	oneOf(wrong, "bus", o.Bus, Virtio, VirtioLegacy, NVMe, AHCI, IDE, SCSI, PVSCSI, LSISAS)
 	oneOf(wrong, "machine", o.Machine, Q35, PC, MicroVM)
 	oneOf(wrong, "accelerator", o.Accel, Auto, KVM, TCG)
-	oneOf(wrong, "network card", o.NIC, VirtioNet, E1000, E1000E, VMXNet3, NoNIC)
+	oneOf(wrong, "network card", o.NIC, VirtioNet, VirtioNetLegacy, E1000, E1000E, VMXNet3, NoNIC)
 	oneOf(wrong, "format", o.Format, "", "raw", "qcow2", "vmdk", "vhdx", "vpc")
 
 	loaded := o.Boot == Direct || o.Boot == PVH
@@ -185,7 +191,7 @@ func (o Options) validate() error {
 			wrong("machine microvm has no firmware for boot %s: use direct or pvh", o.Boot)
 		}
 		if o.Bus != Virtio || (o.NIC != VirtioNet && o.NIC != NoNIC) {
-			wrong("machine microvm has virtio devices only")
+			wrong("machine microvm has modern virtio devices only")
 		}
 	}
 	if o.Bus == IDE && o.Machine != PC {

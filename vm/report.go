@@ -1,12 +1,9 @@
 package vm
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
-	"text/tabwriter"
+	"slices"
 
 	"github.com/imgbuild/imgbuild/fault"
 )
@@ -20,6 +17,7 @@ type Report struct {
 	Reason   string   `json:"reason"` // for the accelerator
 	Results  []Result `json:"checks"`
 	Timeline Timeline `json:"timeline"`
+	Phases   []Phase  `json:"phases,omitempty"`
 	// Console are the last lines that the guest wrote.
 	Console []string `json:"console"`
 }
@@ -42,46 +40,16 @@ func (rep *Report) Err() error {
 	return fault.New(fault.Check, errors.Join(errs...))
 }
 
+// OK reports whether every check succeeded.
+func (rep *Report) OK() bool {
+	return !slices.ContainsFunc(rep.Results, func(r Result) bool { return !r.OK })
+}
+
+// quoted shows the console below an error.
 func (rep *Report) quoted() string {
 	lines := make([]Line, len(rep.Console))
 	for i, text := range rep.Console {
 		lines[i].Text = text
 	}
 	return quote(lines)
-}
-
-// WriteTable writes the report for people.
-func (rep *Report) WriteTable(w io.Writer) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, res := range rep.Results {
-		verdict := "ok"
-		if !res.OK {
-			verdict = "FAILED"
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%.2f s\t%s\n", verdict, res.Check, res.Elapsed, oneLine(res.Detail))
-	}
-	fmt.Fprintf(tw, "\naccelerator\t%s\t\t%s\n", rep.Accel, oneLine(rep.Reason))
-	for _, m := range rep.Timeline.moments() {
-		fmt.Fprintf(tw, "%s\t\t%.2f s\t%.2f CPU-seconds\n", m.name, m.Wall, m.CPU)
-	}
-	if err := tw.Flush(); err != nil {
-		return err
-	}
-	if rep.Err() != nil && len(rep.Console) > 0 {
-		_, err := fmt.Fprintf(w, "\nThe last lines of the console:%s\n", rep.quoted())
-		return err
-	}
-	return nil
-}
-
-// oneLine keeps a row of the table in its row.
-func oneLine(s string) string {
-	return strings.NewReplacer("\n", " ", "\t", " ").Replace(s)
-}
-
-// WriteJSON writes the report for programs.
-func (rep *Report) WriteJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(rep)
 }

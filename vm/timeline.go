@@ -23,39 +23,17 @@ type Timeline struct {
 	Up        *Moment `json:"up,omitempty"`        // init runs
 	Network   *Moment `json:"network,omitempty"`   // the first device has an address
 	Started   *Moment `json:"started,omitempty"`   // the app was started
+	Ready     *Moment `json:"ready,omitempty"`     // the app listens
 	Answered  *Moment `json:"answered,omitempty"`  // a check had its answer
 	Exited    *Moment `json:"exited,omitempty"`    // the app ended
 	Stopping  *Moment `json:"stopping,omitempty"`  // init stops the app
 	Off       *Moment `json:"off,omitempty"`       // init ends the guest
 
-	// GuestUp and GuestStarted are what the guest's own clock said, in
-	// seconds since its kernel began.
+	// GuestUp, GuestStarted and GuestReady are what the guest's own clock
+	// said, in seconds since its kernel began.
 	GuestUp      float64 `json:"guestUp,omitempty"`
 	GuestStarted float64 `json:"guestStarted,omitempty"`
-}
-
-// named is a moment as reports show it.
-type named struct {
-	name string
-	Moment
-}
-
-// moments returns those that came, in the order of a boot.
-func (t Timeline) moments() []named {
-	var list []named
-	for _, m := range []struct {
-		name   string
-		moment *Moment
-	}{
-		{"first byte", t.FirstByte}, {"init up", t.Up}, {"network up", t.Network},
-		{"app started", t.Started}, {"first answer", t.Answered},
-		{"app exited", t.Exited}, {"stopping", t.Stopping}, {"off", t.Off},
-	} {
-		if m.moment != nil {
-			list = append(list, named{m.name, *m.moment})
-		}
-	}
-	return list
+	GuestReady   float64 `json:"guestReady,omitempty"`
 }
 
 // Status is how the app ended.
@@ -82,6 +60,7 @@ type story struct {
 	failure  string  // why nothing more is to be expected of the guest
 	dead     bool    // the failure is none that the guest ends by itself
 	halted   bool    // the guest stays, for a look at its console
+	ports    []int   // every TCP port that the guest was seen to listen on
 }
 
 // see takes a line of the console.
@@ -105,6 +84,8 @@ func (s *story) see(text string, at Moment) {
 		if _, clock, found := strings.Cut(rest, " at "); found && t.GuestStarted == 0 {
 			t.GuestStarted = seconds(clock)
 		}
+	case config.LineListening:
+		s.listening(rest, at)
 	case config.LineExited:
 		t.Exited = &at
 		s.status = status(rest)

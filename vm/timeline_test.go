@@ -15,6 +15,9 @@ func TestStory(t *testing.T) {
 SYSLINUX 6.04 Loading /vmlinuz... okimgbuild: up 0.912
 imgbuild: network eth0 10.0.2.15/24
 imgbuild: started pid 87 at 0.934
+imgbuild: listening 2181 at 0.990
+imgbuild: listening 2181 8080 at 1.100
+imgbuild: listening to you
 the app says imgbuild: failed and imgbuild: poweroff in a sentence.
 no line end here: imgbuild: exited signal 9
 imgbuild: restarting in 1s
@@ -26,8 +29,8 @@ imgbuild: poweroff`), "\n") {
 	}
 	at := func(wall float64) *Moment { return &Moment{Wall: wall} }
 	want := Timeline{
-		Up: at(0), Network: at(1), Started: at(2), Exited: at(7), Stopping: at(8), Off: at(9),
-		GuestUp: 0.912, GuestStarted: 0.934,
+		Up: at(0), Network: at(1), Started: at(2), Ready: at(3), Exited: at(10), Stopping: at(11), Off: at(12),
+		GuestUp: 0.912, GuestStarted: 0.934, GuestReady: 0.990,
 	}
 	if diff := cmp.Diff(want, s.timeline); diff != "" {
 		t.Errorf("timeline (-want +got):\n%s", diff)
@@ -35,8 +38,29 @@ imgbuild: poweroff`), "\n") {
 	if s.status == nil || *s.status != (Status{Code: 3}) || s.failure != "" || s.halted {
 		t.Errorf("story = %+v", s)
 	}
-	if names := len(s.timeline.moments()); names != 6 {
-		t.Errorf("%d moments are named, want 6", names)
+	if diff := cmp.Diff([]int{2181, 8080}, s.ports); diff != "" {
+		t.Errorf("ports (-want +got):\n%s", diff)
+	}
+}
+
+func TestPhases(t *testing.T) {
+	t.Parallel()
+	at := func(wall float64) *Moment { return &Moment{Wall: wall} }
+	for _, test := range []struct {
+		name string
+		t    Timeline
+		want []Phase
+	}{
+		{"whole", Timeline{Up: at(3), Started: at(3.5), Ready: at(5), Answered: at(6), GuestUp: 2},
+			[]Phase{{"firmware", 0, 1}, {"kernel", 1, 3}, {"init", 3, 3.5}, {"app", 3.5, 5}, {"answer", 5, 6}}},
+		{"no port", Timeline{Up: at(3), Started: at(3.5), Answered: at(6), GuestUp: 2},
+			[]Phase{{"firmware", 0, 1}, {"kernel", 1, 3}, {"init", 3, 3.5}, {"app", 3.5, 6}}},
+		{"a clock that runs ahead", Timeline{Up: at(3), GuestUp: 4}, []Phase{{"firmware", 0, 0}, {"kernel", 0, 3}}},
+		{"nothing", Timeline{FirstByte: at(1)}, nil},
+	} {
+		if diff := cmp.Diff(test.want, test.t.Phases()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
 	}
 }
 

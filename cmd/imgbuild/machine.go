@@ -11,33 +11,58 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/recipes"
 	"github.com/imgbuild/imgbuild/stages"
 	"github.com/imgbuild/imgbuild/vm"
+	"github.com/imgbuild/imgbuild/vm/target"
 )
 
 // machineFlags describe the virtual machine of `run` and `test`.
 type machineFlags struct {
-	boot, accel, machine, bus, nic string
-	memory                         string
-	cpus                           int
+	on                       []string
+	accel, machine, bus, nic string
+	memory                   string
+	cpus                     int
 }
 
-func (f *machineFlags) addMachine(cmd *cobra.Command) {
+// addMachine adds the flags. They have one word for a whole machine: --on; the
+// older --boot is another spelling of it.
+func (f *machineFlags) addMachine(cmd *cobra.Command, on, usage string) {
 	flags := cmd.Flags()
+	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "boot" {
+			name = "on"
+		}
+		return pflag.NormalizedName(name)
+	})
+	flags.StringSliceVar(&f.on, "on", []string{on}, usage)
 	flags.StringVar(&f.accel, "accel", string(vm.Auto), "auto, kvm or tcg (emulation)")
-	flags.StringVar(&f.machine, "machine", string(vm.Q35), "q35, pc or microvm")
-	flags.StringVar(&f.bus, "bus", string(vm.Virtio), "bus of the disk: virtio, nvme, ahci, ide or scsi")
-	flags.StringVar(&f.nic, "nic", string(vm.VirtioNet), "network card: virtio, e1000, e1000e, vmxnet3 or none")
+	flags.StringVar(&f.machine, "machine", "", "another board for the target: q35, pc or microvm")
+	flags.StringVar(&f.bus, "bus", "", "another bus of the disk: virtio, virtio-legacy, nvme, ahci, ide, scsi, pvscsi or lsi-sas")
+	flags.StringVar(&f.nic, "nic", "", "another network card: virtio, virtio-legacy, e1000, e1000e, vmxnet3 or none")
 	flags.StringVarP(&f.memory, "memory", "m", "", "memory of the guest, such as 512MiB (default: what the recipe says)")
 	flags.IntVar(&f.cpus, "cpus", 0, "processors of the guest (default: what the recipe says)")
+	// Only a flag that does not exist is an error.
+	_ = cmd.RegisterFlagCompletionFunc("on", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return target.Names(), cobra.ShellCompDirectiveNoFileComp
+	})
 }
 
-// target is an image to boot, and what is known of it.
-type target struct {
+// targets are what --on names.
+func (f *machineFlags) targets() ([]target.Target, error) {
+	found, err := target.Find(f.on...)
+	if err != nil {
+		return nil, fmt.Errorf("--on: %w", err)
+	}
+	return found, nil
+}
+
+// subject is an image to boot, and what is known of it.
+type subject struct {
 	image  string
 	memory int64
 	cpus   int
@@ -45,11 +70,11 @@ type target struct {
 	checks []recipes.Check
 }
 
-// options fills in a machine for the target.
-func (f *machineFlags) options(c *cli, t target) (vm.Options, error) {
+// options describe the machine for a subject, but for what its target says.
+func (f *machineFlags) options(c *cli, s subject) (vm.Options, error) {
 	o := vm.Options{
-		Disk: t.image, Boot: vm.Boot(f.boot), Accel: vm.Accel(f.accel), Machine: vm.MachineType(f.machine),
-		Bus: vm.Bus(f.bus), NIC: vm.NIC(f.nic), Memory: t.memory, CPUs: t.cpus,
+		Disk: s.image, Accel: vm.Accel(f.accel), Machine: vm.MachineType(f.machine),
+		Bus: vm.Bus(f.bus), NIC: vm.NIC(f.nic), Memory: s.memory, CPUs: s.cpus,
 	}
 	if f.cpus < 0 {
 		return o, fault.New(fault.Usage, fmt.Errorf("--cpus: a guest cannot have %d processors", f.cpus), "give 1 or more, or leave it to the recipe")
@@ -72,33 +97,41 @@ func (f *machineFlags) options(c *cli, t target) (vm.Options, error) {
 // check tells what is wrong with the flags, which must not show only after a
 // build.
 func (f *machineFlags) check(c *cli) error {
-	o, err := f.options(c, target{image: "any"})
+	o, err := f.options(c, subject{image: "any"})
 	if err != nil {
 		return err
 	}
-	_, err = vm.New(o)
-	return err
+	targets, err := f.targets()
+	if err != nil {
+		return err
+	}
+	for _, t := range targets {
+		if _, err := vm.New(t.Fill(o)); err != nil {
+			return fault.New(fault.Usage, fmt.Errorf("target %s: %w", t.Name, err), "change the flags that replace a part of the target, or name another")
+		}
+	}
+	return nil
 }
 
-// find makes a target of an argument: a recipe is built first, an image is
+// find makes a subject of an argument: a recipe is built first, an image is
 // taken with the result that lies beside it.
-func (c *cli) find(ctx context.Context, arg string, b buildOptions) (target, error) {
+func (c *cli) find(ctx context.Context, arg string, b buildOptions) (subject, error) {
 	if !isRecipe(arg) {
-		return imageTarget(arg)
+		return imageSubject(arg)
 	}
 	result, err := c.build(ctx, arg, b)
 	if err != nil {
-		return target{}, err
+		return subject{}, err
 	}
-	t := target{memory: result.Memory, cpus: result.CPUs, ports: result.Ports, checks: result.Checks}
+	s := subject{memory: result.Memory, cpus: result.CPUs, ports: result.Ports, checks: result.Checks}
 	for _, want := range []string{"raw", "qcow2"} {
 		i := slices.IndexFunc(result.Outputs, func(f output.File) bool { return f.Format == want })
 		if i >= 0 {
-			t.image = filepath.Join(b.out, result.Outputs[i].Path)
-			return t, nil
+			s.image = filepath.Join(b.out, result.Outputs[i].Path)
+			return s, nil
 		}
 	}
-	return target{}, fault.New(fault.Recipe, fmt.Errorf("%s makes no output that QEMU boots", arg), "add raw or qcow2 to outputs")
+	return subject{}, fault.New(fault.Recipe, fmt.Errorf("%s makes no output that QEMU boots", arg), "add raw or qcow2 to outputs")
 }
 
 func isRecipe(arg string) bool {
@@ -106,27 +139,27 @@ func isRecipe(arg string) bool {
 	return ext == ".yaml" || ext == ".yml"
 }
 
-// imageTarget reads NAME.json beside NAME.raw, if it is there.
-func imageTarget(path string) (target, error) {
+// imageSubject reads NAME.json beside NAME.raw, if it is there.
+func imageSubject(path string) (subject, error) {
 	info, err := os.Stat(path)
 	if err == nil && info.IsDir() {
 		err = fmt.Errorf("%s is a folder", path)
 	}
 	if err != nil {
-		return target{}, fault.New(fault.Input, fmt.Errorf("looking for the image: %w", err),
+		return subject{}, fault.New(fault.Input, fmt.Errorf("looking for the image: %w", err),
 			"name an image, or a recipe: a file that ends in .yaml")
 	}
-	t := target{image: path, memory: vm.DefaultMemory, cpus: 1}
+	s := subject{image: path, memory: vm.DefaultMemory, cpus: 1}
 	text, err := os.ReadFile(strings.TrimSuffix(path, filepath.Ext(path)) + ".json")
 	if err != nil {
-		return t, nil // an image of somebody else's
+		return s, nil // an image of somebody else's
 	}
 	var r stages.Result
 	if err := json.Unmarshal(text, &r); err != nil || r.Memory == 0 {
-		return t, nil
+		return s, nil
 	}
-	t.memory, t.cpus, t.ports, t.checks = r.Memory, r.CPUs, r.Ports, r.Checks
-	return t, nil
+	s.memory, s.cpus, s.ports, s.checks = r.Memory, r.CPUs, r.Ports, r.Checks
+	return s, nil
 }
 
 // forwards reads -p flags; without any, every port of the recipe is forwarded

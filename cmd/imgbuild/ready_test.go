@@ -17,6 +17,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/recipes"
+	"github.com/imgbuild/imgbuild/vm/matrix"
 )
 
 // TestReadyRecipes builds every recipe that comes with the program, as the
@@ -27,8 +28,8 @@ func TestReadyRecipes(t *testing.T) {
 	for _, name := range recipes.Builtins() {
 		t.Run(name, func(t *testing.T) {
 			out := t.TempDir()
-			text := imgbuild(t, "test", filepath.Join(dir, name+".yaml"), "-o", out, "--boot", "bios", "--json")
-			var report tested
+			text := imgbuild(t, "test", filepath.Join(dir, name+".yaml"), "-o", out, "--on", "bios", "--json")
+			var report matrix.Result
 			if err := json.Unmarshal(text, &report); err != nil {
 				t.Fatal(err)
 			}

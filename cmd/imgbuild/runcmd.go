@@ -11,6 +11,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/vm"
+	"github.com/imgbuild/imgbuild/vm/target"
 )
 
 // runOptions are the flags of `imgbuild run`.
@@ -31,14 +32,16 @@ to stdout. The ports of the recipe are reached on 127.0.0.1. Ctrl-C presses the
 power button; a second Ctrl-C pulls the plug. What the guest writes to its disk
 is lost at the end unless --write is given.
 
-KVM is used when a canary guest shows that it works, else emulation.`,
-		Example: "  imgbuild run hello.yaml -p 18080:8080\n  imgbuild run out/hello.qcow2 --boot uefi --memory 128MiB",
+KVM is used when a canary guest shows that it works, else emulation. The machine
+is one of these targets; flags replace parts of it:
+
+` + target.Help(),
+		Example: "  imgbuild run hello.yaml -p 18080:8080\n  imgbuild run out/hello.qcow2 --on uefi --memory 128MiB",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args[0], o) },
 	}
 	o.addBuild(cmd)
-	o.addMachine(cmd)
-	cmd.Flags().StringVar(&o.boot, "boot", string(vm.BIOS), "bios, uefi, direct (QEMU loads the kernel) or pvh")
+	o.addMachine(cmd, "bios", "the target to boot on, such as bios, uefi or vmware")
 	cmd.Flags().StringVarP(&o.out, "output", "o", "out", "folder of the outputs when a recipe is built")
 	cmd.Flags().StringArrayVarP(&o.ports, "publish", "p", nil, "lead a port here to a port of the guest: 18080:8080; 0:8080 picks a free one")
 	cmd.Flags().BoolVar(&o.write, "write", false, "let the guest change the image")
@@ -49,22 +52,30 @@ func (c *cli) run(ctx context.Context, arg string, o runOptions) error {
 	if err := o.machineFlags.check(c); err != nil {
 		return err
 	}
-	if _, err := forwards(o.ports, nil); err != nil {
-		return err
+	targets, err := o.targets()
+	if err == nil && len(targets) > 1 {
+		err = fault.New(fault.Usage, fmt.Errorf("--on: one machine is run, and %s are %d targets", strings.Join(o.on, ","), len(targets)),
+			"name one target, or use `imgbuild test`")
 	}
-	t, err := c.find(ctx, arg, o.buildOptions)
 	if err != nil {
 		return err
 	}
-	opts, err := o.machineFlags.options(c, t)
+	if _, err := forwards(o.ports, nil); err != nil {
+		return err
+	}
+	s, err := c.find(ctx, arg, o.buildOptions)
+	if err != nil {
+		return err
+	}
+	opts, err := o.machineFlags.options(c, s)
 	if err != nil {
 		return err
 	}
 	opts.Console, opts.Write = c.stdout, o.write
-	if opts.Ports, err = forwards(o.ports, t.ports); err != nil {
+	if opts.Ports, err = forwards(o.ports, s.ports); err != nil {
 		return err
 	}
-	m, err := vm.New(opts)
+	m, err := vm.New(targets[0].Fill(opts))
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
-	"time"
+	"strings"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
@@ -12,158 +14,130 @@ import (
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/recipes"
 	"github.com/imgbuild/imgbuild/vm"
+	"github.com/imgbuild/imgbuild/vm/matrix"
+	"github.com/imgbuild/imgbuild/vm/target"
 )
 
 // testOptions are the flags of `imgbuild test`.
 type testOptions struct {
 	buildOptions
 	machineFlags
-	roads []string
-	junit string
+	reportFlags
+	parallel int
 }
 
-// tested is the result of a test for machines.
-type tested struct {
-	Image string    `json:"image"`
-	OK    bool      `json:"ok"`
-	Runs  []testRun `json:"runs"`
+// reportFlags name the files that a test writes.
+type reportFlags struct {
+	junit, report string
 }
 
-// testRun is the test by one road.
-type testRun struct {
-	Boot string `json:"boot"`
-	*vm.Report
+func (f *reportFlags) addReports(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.junit, "junit", "", "write the checks as JUnit XML to this file")
+	cmd.Flags().StringVar(&f.report, "report", "", "write the checks and a chart of the boots as one HTML page to this file")
 }
 
 func (c *cli) testCommand() *cobra.Command {
 	var o testOptions
 	cmd := &cobra.Command{
 		Use:   "test RECIPE|IMAGE",
-		Short: "Boot an appliance and make the recipe's checks",
+		Short: "Boot an appliance on its targets and make the recipe's checks",
 		Long: `Test boots an image, or builds a recipe and boots the result, makes the checks
 of the recipe's test list, and switches the machine off by its power button. It
-does so once for each road given by --boot. An image is tested with the checks
-that NAME.json beside it holds. Without any check, the app's ports must take
-connections. The guest's disk is not changed. A failed check ends in exit code 6.`,
-		Example: "  imgbuild test hello.yaml\n  imgbuild test out/hello.qcow2 --boot uefi --junit report.xml",
-		Args:    cobra.ExactArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return c.test(cmd.Context(), args[0], o) },
+does so on each target that --on names. An image is tested with the checks that
+NAME.json beside it holds. Without any check, the app's ports must take
+connections. The disk is not changed: the digest that is shown is that of the
+bytes that every machine had. A failed check ends in exit code 6.
+
+Machines run at the same time as far as processors and memory of this host go;
+emulated ones would spoil each other's times otherwise. Flags such as --bus
+replace a part of every target. The targets and their groups:
+
+` + target.Help(),
+		Example: "  imgbuild test hello.yaml\n  imgbuild test out/hello.qcow2 --on uefi,vmware --junit checks.xml\n" +
+			"  imgbuild test hello.yaml --on all-qemu --report boots.html",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return c.test(cmd.Context(), args[0], o) },
 	}
 	o.addBuild(cmd)
-	o.addMachine(cmd)
+	o.addMachine(cmd, target.Quick, "targets and groups of targets to test on")
+	o.addReports(cmd)
 	c.jsonFlag(cmd)
-	cmd.Flags().StringSliceVar(&o.roads, "boot", []string{string(vm.BIOS), string(vm.UEFI)}, "roads to boot by: bios, uefi, direct, pvh")
+	cmd.Flags().IntVar(&o.parallel, "parallel", 0, "machines at the same time (default: as this host carries)")
 	cmd.Flags().StringVarP(&o.out, "output", "o", "out", "folder of the outputs when a recipe is built")
-	cmd.Flags().StringVar(&o.junit, "junit", "", "write the report as JUnit XML to this file")
 	return cmd
 }
 
-// test tests by each road, one after the other: two emulated machines at once
-// would spoil each other's times.
+// test tests a recipe or an image.
 func (c *cli) test(ctx context.Context, arg string, o testOptions) error {
 	if err := o.check(c); err != nil {
 		return err
 	}
-	t, err := c.find(ctx, arg, o.buildOptions)
+	s, err := c.find(ctx, arg, o.buildOptions)
 	if err != nil {
 		return err
 	}
-	if len(t.checks) == 0 {
-		t.checks = defaultChecks(t.ports)
+	result, err := c.matrix(ctx, s, o)
+	if err != nil {
+		return err
 	}
-	result := tested{Image: t.image}
-	made, failed := 0, 0
-	for _, road := range o.roads {
-		o.boot = road
-		report, err := c.testBy(ctx, t, o)
-		if err != nil {
-			return err
-		}
-		for _, check := range report.Results {
-			made++
-			if !check.OK {
-				failed++
-			}
-		}
-		result.Runs = append(result.Runs, testRun{road, report})
-		if !c.json {
-			fmt.Fprintf(c.stdout, "%s by %s\n", t.image, road)
-			if err := report.WriteTable(c.stdout); err != nil {
-				return err
-			}
-			fmt.Fprintln(c.stdout)
-		}
-	}
-	result.OK = failed == 0
 	if c.json {
-		if err := writeJSON(c.stdout, result); err != nil {
-			return err
-		}
+		err = writeJSON(c.stdout, result)
+	} else {
+		err = result.WriteText(c.stdout)
 	}
-	if o.junit != "" {
-		if err := result.writeJUnit(o.junit); err != nil {
-			return err
-		}
-	}
-	if failed > 0 {
-		return fault.New(fault.Check, fmt.Errorf("%d of %d checks of %s failed", failed, made, t.image))
-	}
-	return nil
+	return errors.Join(err, o.write(result), result.Err())
 }
 
 // check refuses before a build what would fail after it.
 func (o testOptions) check(c *cli) error {
-	if len(o.roads) == 0 || slices.Contains(o.roads, "") {
-		return fault.New(fault.Usage, fmt.Errorf("--boot names no road"), "choose from bios, uefi, direct and pvh")
+	if o.parallel < 0 {
+		return fault.New(fault.Usage, fmt.Errorf("--parallel: there cannot be %d machines", o.parallel), "give 1 or more, or leave it to imgbuild")
 	}
-	for _, road := range o.roads {
-		o.boot = road
-		if err := o.machineFlags.check(c); err != nil {
-			return err
-		}
+	if err := o.machineFlags.check(c); err != nil {
+		return err
+	}
+	if err := writable("--report", o.report); err != nil {
+		return err
 	}
 	return writable("--junit", o.junit)
 }
 
-// testBy boots the target by one road and makes its checks.
-func (c *cli) testBy(ctx context.Context, t target, o testOptions) (*vm.Report, error) {
-	opts, err := o.machineFlags.options(c, t)
+// matrix makes the checks of a subject on every target.
+func (c *cli) matrix(ctx context.Context, s subject, o testOptions) (*matrix.Result, error) {
+	machine, err := o.machineFlags.options(c, s)
 	if err != nil {
 		return nil, err
 	}
-	opts.Ports = checkedPorts(t.checks)
-	m, err := vm.New(opts)
+	targets, err := o.targets()
 	if err != nil {
 		return nil, err
 	}
-	r, err := m.Start(ctx)
-	if err != nil {
-		return nil, err
+	if len(s.checks) == 0 {
+		s.checks = defaultChecks(s.ports)
 	}
-	defer r.Kill()
-	fmt.Fprintf(c.stderr, "imgbuild: testing %s by %s\n", t.image, o.boot)
-	report := r.Check(ctx, vm.Checks{List: t.checks})
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if report.Err() == nil {
-		report.Results = append(report.Results, powerOff(ctx, r))
-		report.Timeline = r.Timeline()
-	}
-	return report, nil
+	machine.Ports = checkedPorts(s.checks)
+	return matrix.Test(ctx, matrix.Options{
+		Machine: machine, Targets: targets, Checks: vm.Checks{List: s.checks}, Parallel: o.parallel,
+		Tell: func(target string, run *matrix.Run) { c.tellRun(s.image, target, run) },
+	})
 }
 
-// powerOff is the last check of each test: the guest ends in order.
-func powerOff(ctx context.Context, r *vm.Running) vm.Result {
-	started := time.Now()
-	err := r.Stop(ctx)
-	result := vm.Result{Check: "power off", OK: err == nil, Elapsed: r.Now().Wall}
-	if err != nil {
-		result.Detail = err.Error()
-		return result
+// tellRun says on stderr how far a test has come.
+func (c *cli) tellRun(image, target string, run *matrix.Run) {
+	switch {
+	case run == nil:
+		fmt.Fprintf(c.stderr, "imgbuild: testing %s on %s\n", image, target)
+	case run.OK():
+		fmt.Fprintf(c.stderr, "imgbuild: %s: %d checks succeeded\n", target, len(run.Results))
+	default:
+		var failed []string
+		for _, res := range run.Results {
+			if !res.OK {
+				failed = append(failed, res.Check)
+			}
+		}
+		fmt.Fprintf(c.stderr, "imgbuild: %s: %s failed\n", target, strings.Join(failed, " and "))
 	}
-	result.Detail = fmt.Sprintf("in order, within %.1f s", time.Since(started).Seconds())
-	return result
 }
 
 // defaultChecks are for a recipe without any: its ports must take connections,
@@ -199,17 +173,22 @@ func checkedPorts(checks []recipes.Check) []vm.Forward {
 	return ports
 }
 
-func (t tested) writeJUnit(path string) error {
-	var suites []vm.Suite
-	for _, r := range t.Runs {
-		suites = append(suites, vm.Suite{Name: t.Image + " by " + r.Boot, Report: r.Report})
+// write writes the files that the flags name.
+func (f *reportFlags) write(r *matrix.Result) error {
+	return errors.Join(writeReport(f.junit, r.WriteJUnit), writeReport(f.report, r.WriteHTML))
+}
+
+// writeReport writes a file whole, or not at all. An empty path is none.
+func writeReport(path string, write func(io.Writer) error) error {
+	if path == "" {
+		return nil
 	}
 	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
 	if err != nil {
 		return fault.New(fault.Environment, fmt.Errorf("writing the report: %w", err))
 	}
 	defer f.Cleanup()
-	if err := vm.WriteJUnit(f, suites...); err != nil {
+	if err := write(f); err != nil {
 		return err
 	}
 	if err := f.CloseAtomicallyReplace(); err != nil {

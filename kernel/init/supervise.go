@@ -44,7 +44,9 @@ type supervisor struct {
 	failures <-chan error    // from goroutines
 	ready    <-chan struct{} // the network is there
 
-	pid     int // of the app; 0 while it is not running
+	quiet   chan struct{} // closed when the app is to be stopped
+	looked  chan struct{} // closed when its ports were told for the last time
+	pid     int           // of the app; 0 while it is not running
 	started time.Time
 	begin   <-chan time.Time // when to start it
 }
@@ -91,7 +93,22 @@ func (s *supervisor) start() error {
 	}
 	s.pid, s.started = pid, time.Now()
 	s.console.line(config.LineStarted, "pid %d at %.3f", pid, uptime())
+	s.watchPorts()
 	return nil
+}
+
+// watchPorts begins, with the first start of the app, to tell which ports it
+// opens.
+func (s *supervisor) watchPorts() {
+	if s.quiet != nil {
+		return
+	}
+	s.quiet, s.looked = make(chan struct{}), make(chan struct{})
+	p := &ports{console: s.console}
+	go func() {
+		defer close(s.looked)
+		p.watch(s.quiet)
+	}()
 }
 
 // again sets the clock for a restart, if there is to be one.
@@ -126,6 +143,10 @@ func (s *supervisor) reap() (app syscall.WaitStatus, ended bool) {
 }
 
 func (s *supervisor) stop(r request) string {
+	if s.quiet != nil {
+		close(s.quiet)
+		<-s.looked
+	}
 	s.console.line(config.LineStopping, "%s", r.reason)
 	s.terminate()
 	return r.action

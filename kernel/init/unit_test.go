@@ -254,3 +254,28 @@ func TestRootDevice(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// The tables are those of a guest that serves on 8080 by IPv6, as Java does, on
+// 2181 by IPv4, on 8005 and 9990 of the loopback, and has a connection.
+func TestListening(t *testing.T) {
+	const tcp = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:0885 00000000:0000 0A 00000000:00000000 00:00000000 00000000 10001        0 8213 1 0000000000000000 100 0 0 10 0
+   1: 0100007F:1F45 00000000:0000 0A 00000000:00000000 00:00000000 00000000 10001        0 8214 1 0000000000000000 100 0 0 10 0
+   2: 0F02000A:0885 0202000A:A1B2 01 00000000:00000000 00:00000000 00000000 10001        0 8215 1 0000000000000000 20 4 30 10 -1
+`
+	const tcp6 = `  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 10001        0 8216 1 0000000000000000 100 0 0 10 0
+   1: 0000000000000000FFFF00000100007F:2706 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 10001        0 8217 1 0000000000000000 100 0 0 10 0
+   2: 00000000000000000000000001000000:2707 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 10001        0 8218 1 0000000000000000 100 0 0 10 0
+   3: 0000000000000000FFFF00000F02000A:2708 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 10001        0 8218 1 0000000000000000 100 0 0 10 0
+`
+	if diff := cmp.Diff([]int{2181}, listening([]byte(tcp))); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]int{8080, 9992}, listening([]byte(tcp6))); diff != "" {
+		t.Error(diff)
+	}
+	if got := listening([]byte("sl\n 0: 0A 0A 0A 0A\n 1: 00000000:1F90 0 01 0A\n 2: 00000000:1FFFF 0 0A\n")); got != nil {
+		t.Errorf("lines without a socket that listens give %v", got)
+	}
+}

@@ -10,10 +10,14 @@ const Path = "/etc/imgbuild/guest.json"
 // Console lines of init begin with this prefix. The words behind it are part
 // of the contract: tests and `imgbuild run` read them.
 const (
-	Prefix       = "imgbuild: "
-	LineUp       = "up"       // imgbuild: up 0.912           seconds since the kernel's clock began
-	LineNetwork  = "network"  // imgbuild: network eth0 10.0.2.15/24
-	LineStarted  = "started"  // imgbuild: started pid 87 at 0.934
+	Prefix      = "imgbuild: "
+	LineUp      = "up"      // imgbuild: up 0.912           seconds since the kernel's clock began
+	LineNetwork = "network" // imgbuild: network eth0 10.0.2.15/24
+	LineStarted = "started" // imgbuild: started pid 87 at 0.934
+	// The TCP ports that the guest listens on, other than on its loopback. The
+	// line comes whenever there are new ones.
+	LineListening = "listening" // imgbuild: listening 8080 9990 at 1.934
+
 	LineExited   = "exited"   // imgbuild: exited status 3   (or: exited signal 9)
 	LineStopping = "stopping" // imgbuild: stopping power button
 	LinePoweroff = "poweroff" // imgbuild: poweroff          also: reboot, halt

@@ -1,4 +1,4 @@
-package vm
+package matrix
 
 import (
 	"encoding/xml"
@@ -31,18 +31,11 @@ type (
 	}
 )
 
-// Suite is a report under a name, such as that of the appliance and the road
-// by which it was booted.
-type Suite struct {
-	Name   string
-	Report *Report
-}
-
-// WriteJUnit writes reports as JUnit XML, a test suite for each.
-func WriteJUnit(w io.Writer, suites ...Suite) error {
+// WriteJUnit writes the result as JUnit XML, a test suite for each target.
+func (r *Result) WriteJUnit(w io.Writer) error {
 	var doc junitSuites
-	for _, s := range suites {
-		doc.Suites = append(doc.Suites, s.junit())
+	for _, run := range r.Runs {
+		doc.Suites = append(doc.Suites, run.suite(r.Image+" on "+run.Target))
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
 		return err
@@ -56,10 +49,10 @@ func WriteJUnit(w io.Writer, suites ...Suite) error {
 	return err
 }
 
-func (s Suite) junit() junitSuite {
-	suite := junitSuite{Name: s.Name, Tests: len(s.Report.Results), Out: strings.Join(s.Report.Console, "\n")}
-	for _, res := range s.Report.Results {
-		c := junitCase{Class: s.Name, Name: res.Check, Time: fmt.Sprintf("%.3f", res.Elapsed)}
+func (run Run) suite(name string) junitSuite {
+	suite := junitSuite{Name: name, Tests: len(run.Results), Out: strings.Join(run.Console, "\n")}
+	for _, res := range run.Results {
+		c := junitCase{Class: name, Name: res.Check, Time: fmt.Sprintf("%.3f", res.Elapsed)}
 		if !res.OK {
 			c.Failure = &junitFailure{res.Detail}
 			suite.Failures++
