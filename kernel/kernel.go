@@ -8,8 +8,8 @@
 //     [Build] makes it, and every symbol that was asked for is compared with
 //     what kconfig made of it ([Check]): kconfig drops renamed symbols and
 //     unmet dependencies without a word.
-//   - A distribution's package, with an initramfs that loads its modules: the
-//     sub-package packaged.
+//   - A distribution's package, Debian's or an RPM, with an initramfs that loads
+//     its modules: the sub-packages packaged and rpm.
 //   - A file of the user's, which [Identify] reads before anything trusts it.
 //
 // # Sinks

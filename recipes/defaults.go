@@ -21,7 +21,7 @@ const (
 func (r *Recipe) fill(given func(path string) bool) {
 	or(&r.Version, DefaultVersion)
 	or(&r.Platform, DefaultPlatform)
-	if r.Kernel.Universal == nil && r.Kernel.Package == "" && r.Kernel.File == "" {
+	if k := r.Kernel; k.Universal == nil && k.Package == "" && k.File == "" && len(k.RPM) == 0 {
 		r.Kernel.Universal = &UniversalKernel{}
 	}
 	if r.Kernel.Universal != nil {

@@ -81,14 +81,17 @@ type Apt struct {
 	Keyring string `yaml:"keyring,omitempty" json:"keyring,omitempty" check:"file"`
 }
 
-// Kernel says where the kernel comes from. Exactly one of Universal, Package
-// and File is set.
+// Kernel says where the kernel comes from. Exactly one of Universal, Package,
+// RPM and File is set.
 type Kernel struct {
 	// Universal is the kernel built from source, with every supported
 	// hypervisor's drivers built in. The default.
 	Universal *UniversalKernel `yaml:"universal,omitempty" json:"universal,omitempty" check:"maybe"`
 	// Package is a distribution's kernel package: linux-image-cloud-amd64.
 	Package string `yaml:"package,omitempty" json:"package,omitempty" jsonschema:"pattern=^[a-z0-9][a-z0-9+.-]+$" check:"maybe"`
+	// RPM are the paths of the .rpm packages that hold one kernel and its
+	// modules, of Oracle or Red Hat: kernel-uek-core and kernel-uek-modules.
+	RPM []string `yaml:"rpm,omitempty" json:"rpm,omitempty" jsonschema:"minItems=1" check:"maybe,file"`
 	// File is the path of a bzImage, with all drivers built in.
 	File string `yaml:"file,omitempty" json:"file,omitempty" check:"maybe,file"`
 	// Cmdline is added to the kernel command line.

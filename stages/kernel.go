@@ -31,7 +31,7 @@ func (s *set) kernel() []builder.Input {
 	switch {
 	case k.File != "":
 		return s.ownKernel()
-	case k.Package != "":
+	case k.Package != "", len(k.RPM) > 0:
 		return s.packagedKernel()
 	}
 	p := universalParams{Series: k.Universal.Series}

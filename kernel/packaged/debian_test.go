@@ -129,7 +129,7 @@ func TestDebianBoots(t *testing.T) {
 	}
 	defer initramfs.Close()
 	guest := compile(t, "../init", filepath.Join(dir, "guest"))
-	if err := Initramfs(t.Context(), initramfs, Options{Package: p, Modules: c.Load, Init: guest, Compress: true}); err != nil {
+	if err := Initramfs(t.Context(), initramfs, Options{Package: p, Modules: c.Load, Init: guest, Compression: kernel.Zstd}); err != nil {
 		t.Fatal(err)
 	}
 

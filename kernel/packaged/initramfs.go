@@ -6,11 +6,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"path"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/u-root/u-root/pkg/cpio"
 
+	"github.com/imgbuild/imgbuild/kernel"
 	"github.com/imgbuild/imgbuild/kernel/init/config"
 )
 
@@ -19,9 +22,9 @@ type Options struct {
 	Package Package
 	Modules []Module // in load order, from [Resolve]
 	Init    []byte   // the guest's init, a static program
-	// Compress packs the archive with zstd, which the kernel must be able to
-	// unpack (CONFIG_RD_ZSTD; Debian's can).
-	Compress bool
+	// Compression is kernel.Zstd, kernel.Gzip or kernel.Uncompressed, the zero
+	// value standing for the latter; see [Package.Compression].
+	Compression kernel.Compression
 }
 
 // Initramfs writes an initramfs: /init, /initramfs.json, the modules, the
@@ -29,10 +32,18 @@ type Options struct {
 // which init would start with no standard output. The same options give the
 // same bytes: every file belongs to root and is of 1970.
 func Initramfs(ctx context.Context, w io.Writer, o Options) error {
-	if !o.Compress {
+	var z io.WriteCloser
+	var err error
+	switch o.Compression {
+	case "", kernel.Uncompressed:
 		return writeArchive(ctx, w, o)
+	case kernel.Zstd:
+		z, err = zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1))
+	case kernel.Gzip:
+		z, err = gzip.NewWriterLevel(w, gzip.BestCompression)
+	default:
+		err = fmt.Errorf("%s is not written here", o.Compression)
 	}
-	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return fmt.Errorf("compressing the initramfs: %w", err)
 	}
@@ -44,6 +55,30 @@ func Initramfs(ctx context.Context, w io.Writer, o Options) error {
 		return fmt.Errorf("compressing the initramfs: %w", err)
 	}
 	return nil
+}
+
+// Compression returns the best that the kernel unpacks an initramfs with, by
+// its configuration. Of a kernel without one gzip is taken, the only one that
+// all distributions have kept.
+func (p Package) Compression() (kernel.Compression, error) {
+	if p.Config == "" {
+		return kernel.Gzip, nil
+	}
+	f, err := os.Open(p.Config)
+	if err != nil {
+		return "", fmt.Errorf("reading the kernel's configuration: %w", err)
+	}
+	defer f.Close()
+	config, err := kernel.ParseConfig(f)
+	switch {
+	case err != nil:
+		return "", err
+	case config["RD_ZSTD"] == "y":
+		return kernel.Zstd, nil
+	case config["RD_GZIP"] == "y":
+		return kernel.Gzip, nil
+	}
+	return kernel.Uncompressed, nil
 }
 
 // writeArchive writes in the form newc (Documentation/driver-api/early-userspace/

@@ -1,6 +1,8 @@
 // Package packaged takes a kernel from a distribution's package: the unpacked
-// tree of a linux-image .deb. Such a kernel keeps its drivers in modules, so
-// it needs an initramfs; this package finds the modules and writes one.
+// tree of a linux-image .deb, or of the .rpm packages that hold a kernel and
+// its modules, which [UnpackRPMs] unpacks. Such a kernel keeps its drivers in
+// modules, so it needs an initramfs; this package finds the modules and writes
+// one.
 //
 // [Find] finds the kernel in the tree. [Resolve] computes which modules have
 // to be loaded for what is wanted, and in which order. [Initramfs] writes the
@@ -15,8 +17,10 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/imgbuild/imgbuild/fault"
@@ -30,23 +34,25 @@ type Package struct {
 	Config  string // path of its configuration; empty when there is none
 }
 
-// Find returns the one kernel of a tree: boot/vmlinuz-VERSION, with modules in
+// Find returns the one kernel of a tree: boot/vmlinuz-VERSION, as Debian has
+// it, or vmlinuz among its modules, as Red Hat and Oracle do. Modules are in
 // lib/modules or usr/lib/modules. No kernel, or more than one, is an error.
 func Find(root string) (Package, error) {
-	kernels, err := filepath.Glob(filepath.Join(escape(root), "boot", "vmlinuz-*"))
+	kernels, err := findKernels(root)
 	if err != nil {
-		return Package{}, fmt.Errorf("looking for a kernel in %s: %w", root, err)
+		return Package{}, err
 	}
+	versions := slices.Sorted(maps.Keys(kernels))
 	switch {
-	case len(kernels) == 0:
-		return Package{}, fault.New(fault.Input, errors.New("the package holds no boot/vmlinuz-*"),
-			"name the package with the kernel itself, such as linux-image-6.1.0-56-cloud-amd64; linux-image-amd64 only depends on it")
-	case len(kernels) > 1:
-		return Package{}, fault.New(fault.Input, fmt.Errorf("the tree holds %d kernels, one is needed", len(kernels)))
+	case len(versions) == 0:
+		return Package{}, fault.New(fault.Input, errors.New("the package holds no boot/vmlinuz-* and no lib/modules/*/vmlinuz"),
+			"name the package with the kernel itself, such as linux-image-6.1.0-56-cloud-amd64, kernel-core-….rpm or kernel-uek-core-….rpm; linux-image-amd64 and kernel only depend on it")
+	case len(versions) > 1:
+		return Package{}, fault.New(fault.Input, fmt.Errorf("the tree holds %d kernels, one is needed: %s", len(versions), strings.Join(versions, ", ")))
 	}
-	p := Package{Kernel: kernels[0], Version: strings.TrimPrefix(filepath.Base(kernels[0]), "vmlinuz-")}
-	for _, dir := range []string{"lib", "usr/lib"} {
-		path := filepath.Join(root, dir, "modules", p.Version)
+	p := Package{Version: versions[0], Kernel: kernels[versions[0]]}
+	for _, dir := range moduleDirs {
+		path := filepath.Join(root, dir, p.Version)
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
 			p.Modules = path
 			break
@@ -56,10 +62,38 @@ func Find(root string) (Package, error) {
 		return Package{}, fault.New(fault.Input, fmt.Errorf("the package holds kernel %s but not its modules", p.Version),
 			"some distributions put modules into a package of their own: add it")
 	}
-	if config := filepath.Join(root, "boot", "config-"+p.Version); exists(config) {
-		p.Config = config
+	for _, config := range []string{filepath.Join(root, "boot", "config-"+p.Version), filepath.Join(p.Modules, "config")} {
+		if exists(config) {
+			p.Config = config
+			break
+		}
 	}
 	return p, nil
+}
+
+// moduleDirs are where distributions put modules.
+var moduleDirs = []string{"lib/modules", "usr/lib/modules"}
+
+// findKernels returns the paths of kernels by their versions.
+func findKernels(root string) (map[string]string, error) {
+	kernels := map[string]string{}
+	for _, dir := range moduleDirs {
+		paths, err := filepath.Glob(filepath.Join(escape(root), dir, "*", "vmlinuz"))
+		if err != nil {
+			return nil, fmt.Errorf("looking for a kernel in %s: %w", root, err)
+		}
+		for _, p := range paths {
+			kernels[filepath.Base(filepath.Dir(p))] = p
+		}
+	}
+	paths, err := filepath.Glob(filepath.Join(escape(root), "boot", "vmlinuz-*"))
+	if err != nil {
+		return nil, fmt.Errorf("looking for a kernel in %s: %w", root, err)
+	}
+	for _, p := range paths {
+		kernels[strings.TrimPrefix(filepath.Base(p), "vmlinuz-")] = p
+	}
+	return kernels, nil
 }
 
 func exists(path string) bool {

@@ -18,6 +18,7 @@ import (
 	"github.com/u-root/u-root/pkg/cpio"
 
 	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/kernel"
 	"github.com/imgbuild/imgbuild/kernel/init/config"
 )
 
@@ -170,7 +171,7 @@ func TestInitramfs(t *testing.T) {
 	}
 	o := Options{Package: p, Modules: c.Load, Init: []byte("#!init")}
 	var plain, again, packed bytes.Buffer
-	for w, o := range map[*bytes.Buffer]Options{&plain: o, &again: o, &packed: {Package: p, Modules: c.Load, Init: o.Init, Compress: true}} {
+	for w, o := range map[*bytes.Buffer]Options{&plain: o, &again: o, &packed: {Package: p, Modules: c.Load, Init: o.Init, Compression: kernel.Zstd}} {
 		if err := Initramfs(context.Background(), w, o); err != nil {
 			t.Fatal(err)
 		}
