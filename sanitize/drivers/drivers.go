@@ -7,6 +7,7 @@ import (
 	"github.com/imgbuild/imgbuild/sanitize/erofs"
 	"github.com/imgbuild/imgbuild/sanitize/ext"
 	"github.com/imgbuild/imgbuild/sanitize/fat"
+	"github.com/imgbuild/imgbuild/sanitize/ntfs"
 	"github.com/imgbuild/imgbuild/sanitize/squashfs"
 	"github.com/imgbuild/imgbuild/sanitize/swap"
 )
@@ -17,6 +18,7 @@ func All() []sanitize.Driver {
 	return []sanitize.Driver{
 		erofs.Driver{},
 		ext.Driver{},
+		ntfs.Driver{},
 		squashfs.Driver{},
 		swap.Driver{},
 		fat.Driver{},

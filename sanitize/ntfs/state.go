@@ -1,0 +1,160 @@
+package ntfs
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/imgbuild/imgbuild/sanitize"
+)
+
+// openMFT finds the records. The first one describes the MFT itself, and its
+// first part maps the records that may hold the others.
+func (f *filesystem) openMFT() error {
+	b := make([]byte, f.recordSize)
+	if err := sanitize.ReadFull(f.r, b, f.mftAt*f.cluster); err != nil {
+		return err
+	}
+	if !inUse(b) {
+		return errors.New("the first record is not in use")
+	}
+	r, err := parseRecord(fileMFT, b)
+	if err != nil {
+		return err
+	}
+	for _, a := range r.attrs {
+		if a.kind == attrData && a.name == "" && !a.resident && a.lowest == 0 {
+			if f.mft, err = f.newStream(a); err != nil {
+				return err
+			}
+		}
+	}
+	if f.mft == nil {
+		return errors.New("the first record maps no records")
+	}
+	n, err := f.collect(r)
+	if err != nil {
+		return err
+	}
+	f.mft, f.mftBits = n.stream(attrData, ""), n.stream(attrBitmap, "")
+	if f.mft.unit > 0 || f.mft.limit() > f.mft.allocated() || f.records() < fileFirstAny {
+		return fmt.Errorf("%d bytes of %d are mapped", f.mft.limit(), f.mft.allocated())
+	}
+	return nil
+}
+
+// Layout of the volume's own attribute, LAYOUT VOLUME_INFORMATION.
+const (
+	offMajor         = 8
+	offVolumeFlags   = 10
+	volumeDirty      = 0x0001
+	volumeChkdsk     = 0x4000 // chkdsk is at work
+	volumeInfoLen    = 12
+	maxVolumeName    = 256
+	supportedVersion = 3
+)
+
+// checkState refuses a volume that Windows has work to do on.
+func (f *filesystem) checkState(ctx context.Context) error {
+	n, err := f.file(fileVolume)
+	if err != nil {
+		return err
+	}
+	info := n.stream(attrVolumeInfo, "")
+	if info == nil || !info.resident() || len(info.value) < volumeInfoLen {
+		return errors.New("the volume has no information about itself")
+	}
+	if major := info.value[offMajor]; major < 1 || major > supportedVersion {
+		return fmt.Errorf("NTFS version %d is not supported", major)
+	}
+	if binary.LittleEndian.Uint16(info.value[offVolumeFlags:])&(volumeDirty|volumeChkdsk) != 0 {
+		return refused("the volume is marked dirty", repairHint)
+	}
+	if s := n.stream(attrVolumeName, ""); s != nil && s.size <= maxVolumeName {
+		f.label = utf16Name(s.value)
+	}
+	if err := f.checkLog(); err != nil {
+		return err
+	}
+	if err := f.checkMirror(); err != nil {
+		return err
+	}
+	return f.checkHibernation(ctx)
+}
+
+// checkMirror compares the copies of the first records with what they are
+// copies of, as ntfs-3g does at mount.
+func (f *filesystem) checkMirror() error {
+	n, err := f.file(fileMirror)
+	if err != nil {
+		return err
+	}
+	s := n.stream(attrData, "")
+	if s == nil || s.resident() || s.limit() < f.recordSize || s.limit() > s.allocated() || s.unit > 0 {
+		return errors.New("the mirror of the MFT is not mapped")
+	}
+	b := make([]byte, f.recordSize)
+	for i := range min(s.limit()/f.recordSize, f.records()) {
+		if err := s.read(b, i*f.recordSize); err != nil {
+			return err
+		}
+		r, err := f.record(i)
+		if err != nil && i < 4 {
+			return err
+		}
+		if err != nil {
+			continue // not in use: an old copy does no harm
+		}
+		if !inUse(b) {
+			return refused("the mirror of the MFT differs", repairHint)
+		}
+		m, err := parseRecord(i, b)
+		if err != nil || m.used != r.used || m.seq != r.seq || !bytes.Equal(m.raw[m.first:m.used], r.raw[r.first:r.used]) {
+			return refused("the mirror of the MFT differs", repairHint)
+		}
+	}
+	return nil
+}
+
+// checkHibernation looks for the image of a system that will go on as if
+// nothing had happened.
+func (f *filesystem) checkHibernation(ctx context.Context) error {
+	n, err := f.file(fileRoot)
+	if err != nil {
+		return fmt.Errorf("reading the root directory: %w", err)
+	}
+	var ref reference
+	found := false
+	_, err = n.index(ctx, nameIndex, func(entries []entry) {
+		for _, e := range entries {
+			if strings.EqualFold(e.name, "hiberfil.sys") {
+				ref, found = e.ref, true
+			}
+		}
+	}, nil)
+	if err != nil || !found {
+		return err
+	}
+	r, err := f.referred(ref)
+	if err != nil {
+		return err
+	}
+	if n, err = f.collect(r); err != nil {
+		return err
+	}
+	s, b := n.stream(attrData, ""), make([]byte, 4)
+	if s == nil || s.size < int64(len(b)) {
+		return nil
+	}
+	if err := sanitize.ReadFull(s.content(), b, 0); err != nil {
+		return err
+	}
+	// A resumed system leaves WAKE or zeros.
+	if m := strings.ToLower(string(b)); m == "hibr" || m == "rstr" {
+		return refused("the volume holds a hibernated Windows", "start Windows, switch fast startup off, and shut it down with `shutdown /s`")
+	}
+	return nil
+}
