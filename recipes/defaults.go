@@ -1,6 +1,9 @@
 package recipes
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The defaults of a recipe.
 const (
@@ -49,7 +52,7 @@ func (r *Recipe) fill(given func(path string) bool) {
 	r.Disk.fill()
 	or(&r.Sanitize.Policy, "default")
 	for i := range r.Test {
-		r.Test[i].fill()
+		r.Test[i].fill(r.App)
 	}
 	if r.Outputs == nil {
 		r.Outputs = []Output{{Format: "raw"}}
@@ -88,7 +91,7 @@ func (d *Disk) fill() {
 	}
 }
 
-func (c *Check) fill() {
+func (c *Check) fill(app App) {
 	switch {
 	case c.HTTP != nil:
 		or(&c.HTTP.Path, "/")
@@ -100,6 +103,18 @@ func (c *Check) fill() {
 		or(&c.Console.Within, DefaultWithin)
 	case c.Exit != nil:
 		or(&c.Exit.Within, DefaultWithin)
+	case c.Listen != nil:
+		if c.Listen.Ports == nil {
+			c.Listen.Ports = slices.Clone(app.Ports)
+		}
+		or(&c.Listen.Within, DefaultWithin)
+	case c.Boot != nil:
+		until := "listening"
+		if len(app.Ports) == 0 {
+			until = "started"
+		}
+		or(&c.Boot.Until, until)
+		or(&c.Boot.Within, DefaultWithin)
 	}
 }
 

@@ -172,10 +172,12 @@ func typeText(t reflect.Type) string {
 // its path without the places in lists.
 func collectDefaults(t *testing.T, defaults map[string]string) {
 	r := &Recipe{Runtime: Runtime{JVM: &JVM{CDS: CDS{Train: Train{Exit: true}}}}, Disk: Disk{Data: &DataFS{}}}
-	r.Test = []Check{{HTTP: &HTTPCheck{}}, {TCP: &TCPCheck{}}, {Console: &ConsoleCheck{}}, {Exit: &ExitCheck{}}}
+	r.Test = []Check{{HTTP: &HTTPCheck{}}, {TCP: &TCPCheck{}}, {Console: &ConsoleCheck{}}, {Exit: &ExitCheck{}},
+		{Listen: &ListenCheck{}}, {Boot: &BootCheck{}}}
 	r.fill(func(string) bool { return false })
 	r.Runtime.JVM.CDS = CDS{Mode: "app, if there is train, else default", Train: Train{Timeout: DefaultTimeout}}
 	r.Test[3].Exit.Status = 0
+	r.Test[5].Boot.Until = "listening, if the app has ports, else started"
 	var walk func(v reflect.Value, path string)
 	walk = func(v reflect.Value, path string) {
 		switch x := v.Interface().(type) {

@@ -52,6 +52,7 @@ func (r *Running) Check(ctx context.Context, c Checks) *Report {
 		all.Go(func() { report.Results[i] = r.check(ctx, c.Ready, check) })
 	}
 	all.Wait()
+	r.closed(c.List, report.Results)
 	report.note(r)
 	return report
 }
@@ -71,6 +72,8 @@ func (r *Running) Test(ctx context.Context, c Checks) *Report {
 		}
 		result.Elapsed = r.since().Seconds()
 		report.Results = append(report.Results, result)
+		// What the guest opened late, it told when it was stopped.
+		r.closed(c.List, report.Results)
 	}
 	report.note(r)
 	return report
@@ -119,6 +122,12 @@ func (r *Running) probeOf(ready *regexp.Regexp, c recipes.Check) (name string, w
 		return "console " + c.Console.Match, c.Console.Within, r.consoleProbe(*c.Console)
 	case c.Exit != nil:
 		return fmt.Sprintf("exit %d", c.Exit.Status), c.Exit.Within, r.exitProbe(*c.Exit)
+	case c.Listen != nil:
+		return "listen on " + portList(c.Listen.Ports), c.Listen.Within, r.listenProbe(*c.Listen)
+	case c.Boot != nil:
+		return fmt.Sprintf("boot %s %v", c.Boot.Until, time.Duration(c.Boot.AtMost)), c.Boot.Within, r.bootProbe(*c.Boot)
+	case c.Absent != nil:
+		return "absent " + c.Absent.Path, 0, r.absentProbe(*c.Absent)
 	}
 	return "empty", 0, func(context.Context) (string, error) { return "", errors.New("the check asks for nothing") }
 }

@@ -67,9 +67,39 @@ func TestChecksOfAServingGuest(t *testing.T) {
 		{console(recipes.ConsoleCheck{Match: "(", Within: within}), false, "missing closing"},
 		{recipes.Check{Exit: &recipes.ExitCheck{Within: soon}}, false, "the app did not end: not within"},
 		{recipes.Check{}, false, "asks for nothing"},
+		{recipes.Check{Listen: &recipes.ListenCheck{Ports: []int{8080, 7}, Within: within}}, true, "listens on ports 8080 and 7"},
+		{recipes.Check{Listen: &recipes.ListenCheck{Ports: []int{8080}, Within: within}}, false, "the guest listens on port 7 too"},
+		{recipes.Check{Listen: &recipes.ListenCheck{Ports: []int{22, 8080}, Within: soon}}, false, "does not listen on port 22: not within"},
+		{bootCheck("listening", time.Hour), true, "of the guest's time"},
+		{bootCheck("up", time.Millisecond), false, "which is more than 1ms"},
+		{bootCheck("started", time.Millisecond), false, "which is more than 1ms"},
+		{bootCheck("never", time.Hour), false, `does not end with "never"`},
+		{recipes.Check{Absent: &recipes.AbsentCheck{Path: "/etc/shadow"}}, false, "has no disk"},
 	})
 	if rep.Timeline.Answered == nil {
 		t.Error("the timeline does not tell of the first answer")
+	}
+}
+
+func bootCheck(until string, atMost time.Duration) recipes.Check {
+	return recipes.Check{Boot: &recipes.BootCheck{Until: until, AtMost: recipes.Duration(atMost), Within: within}}
+}
+
+// A port that the guest opens after every check succeeded fails the test
+// nevertheless: the guest tells of it when it is switched off.
+func TestLatePort(t *testing.T) {
+	t.Parallel()
+	r := boot(t, "serve", Options{Ports: []Forward{{Guest: 8080}}})
+	rep := r.Test(t.Context(), Checks{List: []recipes.Check{
+		{HTTP: &recipes.HTTPCheck{Port: 8080, Within: within}},
+		{Listen: &recipes.ListenCheck{Ports: []int{7, 8080}, Within: within}},
+	}})
+	if len(rep.Results) != 3 || !rep.Results[0].OK || rep.Results[1].OK || !rep.Results[2].OK ||
+		rep.Results[1].Detail != "the guest listens on port 22 too" || rep.Results[2].Check != "power off" {
+		t.Errorf("the results are %+v", rep.Results)
+	}
+	if n := len(rep.Phases); n != 5 {
+		t.Errorf("the boot has %d phases: %+v", n, rep.Phases)
 	}
 }
 

@@ -27,16 +27,16 @@ func (s *story) listening(rest string, at Moment) {
 	}
 }
 
-// missingPorts are those of want that are not in got.
-func missingPorts(want, got []int) []int {
-	var missing []int
-	for _, p := range want {
-		if !slices.Contains(got, p) {
-			missing = append(missing, p)
+// without returns the ports of a that are not in b, in order.
+func without(a, b []int) []int {
+	var rest []int
+	for _, p := range a {
+		if !slices.Contains(b, p) {
+			rest = append(rest, p)
 		}
 	}
-	slices.Sort(missing)
-	return missing
+	slices.Sort(rest)
+	return rest
 }
 
 // portList names ports for people: "8080 and 9990".

@@ -59,8 +59,10 @@ func serve() {
 	web, err := net.Listen("tcp", ":8080")
 	must(err)
 	go func() { must(http.Serve(web, nil)) }()
+	say(config.LineListening, "7 8080 at "+clock())
 	fmt.Println("ready to serve")
 	waitForButton()
+	say(config.LineListening, "7 22 8080 at "+clock())
 	say(config.LineStopping, "power button")
 	off()
 }
