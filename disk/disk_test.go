@@ -60,7 +60,7 @@ func TestWriters(t *testing.T) {
 	dir := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
 		size := rapid.Int64Range(1, mib).Draw(t, "size")
-		f, err := disk.CreateFile(filepath.Join(dir, "disk"), size+2*mib)
+		f, err := disk.CreateFile(filepath.Join(dir, "disk"), size+4*mib)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,6 +68,7 @@ func TestWriters(t *testing.T) {
 		off := rapid.Int64Range(0, mib).Draw(t, "section")
 		all := []disk.Writer{
 			disk.NewMemory(size), disk.SectionWriter(f, off, size), disk.SectionWriter(disk.NewMemory(size+off), off, size+100),
+			disk.NewOverlay(disk.NewMemory(size)), disk.NewOverlay(disk.Section(f, off+size, size)),
 		}
 		model := make([]byte, size)
 		for range rapid.IntRange(0, 12).Draw(t, "steps") {
@@ -110,7 +111,7 @@ func TestWriters(t *testing.T) {
 
 func TestBounds(t *testing.T) {
 	for name, w := range map[string]disk.Writer{
-		"file": create(t, mib), "memory": disk.NewMemory(mib), "section": disk.SectionWriter(disk.NewMemory(2*mib), 0, mib),
+		"file": create(t, mib), "memory": disk.NewMemory(mib), "overlay": disk.NewOverlay(disk.NewMemory(mib)), "section": disk.SectionWriter(disk.NewMemory(2*mib), 0, mib),
 	} {
 		for _, x := range []disk.Extent{{Off: mib, Len: 1}, {Off: mib - 1, Len: 2}, {Off: -1, Len: 1}, {Off: 1 << 62, Len: 10}} {
 			if _, err := w.WriteAt(make([]byte, x.Len), x.Off); err == nil {

@@ -5,11 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
-	"slices"
 
 	"github.com/imgbuild/imgbuild/disk"
 )
@@ -27,7 +25,7 @@ func Digest(ctx context.Context, r disk.Reader, l *Ledger) (string, error) {
 			continue
 		}
 		d.field("volume", v.Off, v.Len, v.Type)
-		if err := w.Walk(ctx, func(f File) error { return d.file(ctx, f) }); err != nil {
+		if err := digestTree(ctx, h, w); err != nil {
 			return "", fmt.Errorf("walking the %s volume at byte %d: %w", v.Type, v.Off, err)
 		}
 	}
@@ -46,43 +44,14 @@ type digester struct {
 	buf []byte
 }
 
+func (d digester) field(values ...any) { field(d.h, values...) }
+
 // field writes values so that no two lists of values share an encoding.
-func (d digester) field(values ...any) {
+func field(w io.Writer, values ...any) {
 	for _, v := range values {
 		s := fmt.Sprint(v)
-		fmt.Fprintf(d.h, "%d:%s", len(s), s)
+		fmt.Fprintf(w, "%d:%s", len(s), s)
 	}
-}
-
-func (d digester) file(ctx context.Context, f File) error {
-	d.field(f.Path, uint32(f.Mode), f.UID, f.GID, f.Size, f.ModTime.Unix(), f.ModTime.Nanosecond(), f.Target, len(f.Xattrs))
-	names := make([]string, 0, len(f.Xattrs))
-	for name := range f.Xattrs {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		d.field(name, string(f.Xattrs[name]))
-	}
-	if f.Open == nil {
-		return nil
-	}
-	c, err := f.Open()
-	if err != nil {
-		return fmt.Errorf("opening %s: %w", f.Path, err)
-	}
-	for off := int64(0); off < f.Size; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		p := d.buf[:min(int64(len(d.buf)), f.Size-off)]
-		if n, err := c.ReadAt(p, off); n < len(p) {
-			return fmt.Errorf("reading %s at byte %d: %w", f.Path, off, errors.Join(err, io.ErrUnexpectedEOF))
-		}
-		d.h.Write(p)
-		off += int64(len(p))
-	}
-	return nil
 }
 
 // stored hashes the regions whose bytes must not change at all. Holes are

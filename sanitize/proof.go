@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/fault"
 )
@@ -36,29 +38,36 @@ func Prove(ctx context.Context, r disk.Reader, opts Options, before string) (Pro
 	if err != nil {
 		return p, fmt.Errorf("proving the scrub: %w", err)
 	}
-	s := newScanner(r)
-	for _, g := range l.Regions {
-		p.Accounted += g.Len
-		if !opts.selects(g.Class) {
-			continue
-		}
-		_, err := s.nonZero(ctx, g.Extent, func(run disk.Extent, n int64) error {
-			if n > 0 && p.FirstResidue < 0 {
-				p.FirstResidue = run.Off
-			}
-			p.Residue += n
-			return nil
-		})
-		if err != nil {
-			return p, fmt.Errorf("proving the scrub: %w", err)
-		}
-	}
-	if p.Digest, err = Digest(ctx, r, l); err != nil {
-		return p, fmt.Errorf("proving the scrub: digesting the live tree: %w", err)
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() (err error) {
+		p.Digest, err = Digest(ctx, r, l)
+		return wrap("digesting the live tree", err)
+	})
+	tasks.Go(func() error { return p.lookForResidue(ctx, r, l, opts) })
+	if err := tasks.Wait(); err != nil {
+		return p, fmt.Errorf("proving the scrub: %w", err)
 	}
 	err = p.verdict()
 	p.OK = err == nil
 	return p, err
+}
+
+// lookForResidue sums the regions and reads the dead ones.
+func (p *Proof) lookForResidue(ctx context.Context, r disk.Reader, l *Ledger, opts Options) error {
+	found, err := count(ctx, r, l.Regions, func(g Region) bool { return opts.selects(g.Class) })
+	if err != nil {
+		return err
+	}
+	for _, g := range l.Regions {
+		p.Accounted += g.Len
+	}
+	for _, c := range found {
+		p.Residue += c.nonZero
+		if c.nonZero > 0 && (p.FirstResidue < 0 || c.first < p.FirstResidue) {
+			p.FirstResidue = c.first
+		}
+	}
+	return nil
 }
 
 func (p Proof) verdict() error {

@@ -3,6 +3,7 @@ package sanitize
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"text/tabwriter"
 )
 
@@ -24,7 +25,9 @@ type Report struct {
 	Proof *Proof `json:"proof,omitempty"`
 }
 
-// ClassReport is the account of one class before the scrub.
+// ClassReport is the account of one class before the scrub. What is not zero
+// is counted in dead classes and in what is unknown; of the others nobody
+// asks, and NonZero is 0.
 type ClassReport struct {
 	Total
 	// Zeroed is how many bytes that were not zero the scrub zeroed, or
@@ -94,7 +97,11 @@ func (r *Report) WriteTable(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "class\tregions\tbytes\tnot zero\tzeroed\t")
 	for _, c := range r.Classes {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t\n", c.Class, c.Regions, c.Bytes, c.NonZero, c.Zeroed)
+		nonZero := "-"
+		if c.Class.Dead() || c.Class == Unknown {
+			nonZero = strconv.FormatInt(c.NonZero, 10)
+		}
+		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%d\t\n", c.Class, c.Regions, c.Bytes, nonZero, c.Zeroed)
 	}
 	if err := t.Flush(); err != nil {
 		return err

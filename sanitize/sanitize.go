@@ -10,8 +10,11 @@
 //
 // # Scrub, reseal, proof
 //
-// Scrub zeroes what the ledger calls dead ([Free], [Slack], [Stale], [Gap]),
-// then lets each driver reseal the checksums around what it touched. The
+// Scrub zeroes what the ledger calls dead ([Free], [Slack], [Stale], [Gap])
+// and lets each driver reseal the checksums around what it touched. It is
+// thought through before anything is written ([Prepare]), so that the result
+// can be taken as a new image ([Plan.Reader]) or made in place, in an order
+// that survives being cut off ([Plan.Apply]). The
 // proof takes a fresh ledger of the result: its regions must sum to the image,
 // every dead region must read as zero, and the live tree must digest to what
 // it was before.
@@ -25,7 +28,7 @@
 //
 // A filesystem is one folder with a [Driver], one line in the registry, and a
 // run of the contract suite in sanitize/fstest. Abilities beyond the ledger
-// are separate interfaces ([Resealer], [Walker]), found by assertion.
+// are separate interfaces ([Resealer], [Walker], [Unit]), found by assertion.
 //
 // This package imports neither builder nor stages: it serves alone.
 package sanitize
@@ -115,7 +118,9 @@ type File struct {
 	ModTime  time.Time
 	Target   string            // of a symbolic link
 	Xattrs   map[string][]byte // by full name
-	// Open returns the content of a regular file. It is nil for others.
+	// Open returns the content of a regular file. It is nil for others. It may
+	// be called after the walk has moved on, and several files may be read at
+	// the same time.
 	Open func() (Content, error)
 }
 

@@ -71,6 +71,20 @@ func readTable(r disk.Reader) (*table, error) {
 	return t, Tile(pieces, 0, r.Size(), emit, Fill(Gap, "space between partitions", emit))
 }
 
+// runs returns what the table itself occupies, neighbours as one: a header and
+// the entries that its checksum covers lie side by side.
+func (t *table) runs() []disk.Extent {
+	var runs []disk.Extent
+	for _, e := range t.Parts() {
+		if k := len(runs); k > 0 && runs[k-1].End() == e.Off {
+			runs[k-1].Len += e.Len
+			continue
+		}
+		runs = append(runs, e.Extent)
+	}
+	return runs
+}
+
 // uncovered returns the extents that overlap none of the pieces: a loader that
 // points into the table or a partition owns nothing there.
 func uncovered(extents []disk.Extent, pieces []Region) []disk.Extent {

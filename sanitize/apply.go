@@ -1,0 +1,232 @@
+package sanitize
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/imgbuild/imgbuild/disk"
+)
+
+// punchFrom is the length, in bytes, from which a dead run is punched. Below
+// it zeros are written: on a journalling host an isolated hole costs thirty
+// times as much as a small write.
+const punchFrom = 64 << 10
+
+// defaultUnit is the unit of changes where a filesystem names none, in bytes.
+const defaultUnit = 4096
+
+// Unit is a filesystem that says how large its checksummed structures are.
+type Unit interface {
+	// Unit returns the size in bytes, aligned to the start of the volume, in
+	// which the filesystem keeps structures whose checksums must change
+	// together with the bytes that they cover: a power of two.
+	Unit() int64
+}
+
+// Apply makes the change in place. w must hold what the plan was made for.
+//
+// A cut at any moment leaves an image that its checkers accept and that
+// another scrub finishes: a run that is dead as a whole is nobody's, and bytes
+// that share a unit with others (a directory block, a table of partitions) are
+// written in one call together with the checksum over them.
+func (p *Plan) Apply(ctx context.Context, w disk.Writer) error {
+	a := applier{ctx: ctx, p: p, w: w, changes: p.after.Changes()}
+	for _, z := range p.zones() {
+		if err := a.zone(z); err != nil {
+			return fmt.Errorf("scrubbing the bytes at %s: %w", z.Extent, err)
+		}
+	}
+	return nil
+}
+
+// zone is a part of the image with units of one size, counted from its start.
+type zone struct {
+	disk.Extent
+	unit int64
+}
+
+// zones cut the image: each volume, each run of the table's own bytes, which is
+// one unit, and what is between them.
+func (p *Plan) zones() []zone {
+	var zones []zone
+	for _, v := range p.ledger.Volumes {
+		z := zone{v.Extent, defaultUnit}
+		if u, ok := v.fs.(Unit); ok {
+			z.unit = max(z.unit, u.Unit())
+		}
+		zones = append(zones, z)
+	}
+	if p.ledger.table != nil {
+		for _, e := range p.ledger.table.runs() {
+			zones = append(zones, zone{e, e.Len})
+		}
+	}
+	slices.SortFunc(zones, func(a, b zone) int { return int(min(max(a.Off-b.Off, -1), 1)) })
+	var all []zone
+	at := int64(0)
+	for _, z := range append(zones, zone{Extent: disk.Extent{Off: p.ledger.Size}}) {
+		if z.Off > at {
+			all = append(all, zone{disk.Extent{Off: at, Len: z.Off - at}, defaultUnit})
+		}
+		if z.Len > 0 {
+			all = append(all, z)
+		}
+		at = z.End()
+	}
+	return all
+}
+
+// applier walks the zones, the regions and the changes side by side.
+type applier struct {
+	ctx     context.Context
+	p       *Plan
+	w       disk.Writer
+	region  int   // the first that is not done
+	at      int64 // how far it is done
+	changes []disk.Extent
+}
+
+// deadRun is a run of dead regions, and what they hold.
+type deadRun struct {
+	disk.Extent
+	stored storage
+}
+
+// next returns the next dead run in a zone; an empty one at its end.
+func (a *applier) next(z zone) deadRun {
+	var run deadRun
+	regions := a.p.ledger.Regions
+	for ; a.region < len(regions); a.region++ {
+		g := regions[a.region]
+		from, to := max(g.Off, z.Off, a.at), min(g.End(), z.End())
+		if from >= to {
+			break
+		}
+		dead := a.p.opts.selects(g.Class)
+		if !dead && run.Len > 0 {
+			break
+		}
+		if dead {
+			if run.Len == 0 {
+				run.Off = from
+			}
+			run.Len = to - run.Off
+			run.stored |= a.p.stored[a.region]
+		}
+		if a.at = to; g.End() > to {
+			break
+		}
+	}
+	return run
+}
+
+// zone makes the changes in one zone: first those that share a unit with what
+// stays, then the runs that are dead as a whole.
+func (a *applier) zone(z zone) error {
+	var shared []int64 // the numbers of units
+	share := func(from, to int64) {
+		for u := (from - z.Off) / z.unit; from < to && z.Off+u*z.unit < to; u++ {
+			shared = append(shared, u)
+		}
+	}
+	var whole []deadRun
+	for r := a.next(z); r.Len > 0; r = a.next(z) {
+		// The units that lie in the run altogether; the last of a zone may be
+		// shorter than the others.
+		from := z.Off + (r.Off-z.Off+z.unit-1)/z.unit*z.unit
+		to := z.Off + (r.End()-z.Off)/z.unit*z.unit
+		if r.End() == z.End() {
+			to = r.End()
+		}
+		if from >= to {
+			share(r.Off, r.End())
+			continue
+		}
+		share(r.Off, from)
+		share(to, r.End())
+		whole = append(whole, deadRun{disk.Extent{Off: from, Len: to - from}, r.stored})
+	}
+	i := sort.Search(len(a.changes), func(i int) bool { return a.changes[i].End() > z.Off })
+	for ; i < len(a.changes) && a.changes[i].Off < z.End(); i++ {
+		share(max(a.changes[i].Off, z.Off), min(a.changes[i].End(), z.End()))
+	}
+	if err := a.units(z, shared); err != nil {
+		return err
+	}
+	for _, r := range whole {
+		if err := a.zero(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// zero empties a run that is dead as a whole. A long run of stored zeros is
+// punched too: that changes no byte and gives the space back.
+func (a *applier) zero(r deadRun) error {
+	if err := a.ctx.Err(); err != nil {
+		return err
+	}
+	if r.stored&holdsNonZero == 0 && (r.stored&holdsData == 0 || r.Len < punchFrom) {
+		return nil
+	}
+	return wrap(fmt.Sprintf("zeroing the bytes at %s", r.Extent), a.w.Punch(r.Off, r.Len))
+}
+
+// unitsRead is how many bytes of shared units are looked at together.
+const unitsRead = 256 << 10
+
+// units writes the shared units whose bytes change, neighbours in one call.
+func (a *applier) units(z zone, numbers []int64) error {
+	slices.Sort(numbers)
+	numbers = slices.Compact(numbers)
+	for len(numbers) > 0 {
+		if err := a.ctx.Err(); err != nil {
+			return err
+		}
+		n := 1
+		for n < len(numbers) && numbers[n] == numbers[n-1]+1 && int64(n+1)*z.unit <= unitsRead {
+			n++
+		}
+		off := z.Off + numbers[0]*z.unit
+		end := min(off+int64(n)*z.unit, z.End())
+		if err := a.rewrite(off, end, z.unit); err != nil {
+			return err
+		}
+		numbers = numbers[n:]
+	}
+	return nil
+}
+
+// rewrite brings the units in [off, end) to what the plan says.
+func (a *applier) rewrite(off, end, unit int64) error {
+	now, then := make([]byte, end-off), make([]byte, end-off)
+	if err := ReadFull(a.w, now, off); err != nil {
+		return err
+	}
+	if err := ReadFull(a.p.after, then, off); err != nil {
+		return err
+	}
+	same := func(at int64) bool {
+		to := min(at+unit, int64(len(now)))
+		return bytes.Equal(now[at:to], then[at:to])
+	}
+	for at := int64(0); at < int64(len(now)); {
+		if same(at) {
+			at += unit
+			continue
+		}
+		from := at
+		for at < int64(len(now)) && !same(at) {
+			at += unit
+		}
+		at = min(at, int64(len(now)))
+		if _, err := a.w.WriteAt(then[from:at], off+from); err != nil {
+			return fmt.Errorf("writing %d bytes at byte %d: %w", at-from, off+from, err)
+		}
+	}
+	return nil
+}

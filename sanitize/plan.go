@@ -1,0 +1,134 @@
+package sanitize
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/imgbuild/imgbuild/disk"
+)
+
+// Plan is a scrub that has been thought through: nothing is written yet. The
+// image that it describes can be taken from [Plan.Reader] as a new one, or be
+// made in place by [Plan.Apply]; [Plan.Prove] holds either to the promise.
+type Plan struct {
+	// Report tells what was found. Prove adds the proof to it.
+	Report *Report
+
+	opts   Options
+	ledger *Ledger
+	stored []storage // of the regions of the ledger
+	before string
+	after  *disk.Overlay
+}
+
+// storage is what a region was found to hold.
+type storage uint8
+
+const (
+	holdsData    storage = 1 << iota // it is not a hole altogether
+	holdsNonZero                     // a byte of it is not zero
+)
+
+// Prepare takes the ledger of r, looks at what is dead and works out the
+// checksums of what is left. r is only read.
+//
+// The error wraps [ErrRefused] when a filesystem must not be scrubbed as it
+// is.
+func Prepare(ctx context.Context, r disk.Reader, opts Options) (*Plan, error) {
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	l, err := Read(ctx, r, opts.Drivers, ReadOptions{})
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Report: newReport(l), opts: opts, ledger: l}
+	p.after = disk.NewOverlay(cleared{r, p.dead()})
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.Go(func() (err error) {
+		p.before, err = Digest(ctx, r, l)
+		return wrap("digesting the live tree", err)
+	})
+	tasks.Go(func() error {
+		if err := reseal(ctx, p.after, l); err != nil {
+			return err
+		}
+		return p.account(ctx, r)
+	})
+	return p, tasks.Wait()
+}
+
+// wrap is err with what was being done, or nil.
+func wrap(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// dead returns the runs that are to be zeroed, neighbours as one.
+func (p *Plan) dead() []disk.Extent {
+	var runs []disk.Extent
+	for _, g := range p.ledger.Regions {
+		if !p.opts.selects(g.Class) {
+			continue
+		}
+		if k := len(runs); k > 0 && runs[k-1].End() == g.Off {
+			runs[k-1].Len += g.Len
+			continue
+		}
+		runs = append(runs, g.Extent)
+	}
+	return runs
+}
+
+// account reads what is dead or unknown and counts every region.
+func (p *Plan) account(ctx context.Context, r disk.Reader) error {
+	looked := func(g Region) bool { return g.Class.Dead() || g.Class == Unknown }
+	counts, err := count(ctx, r, p.ledger.Regions, looked)
+	if err != nil {
+		return fmt.Errorf("counting what is not zero: %w", err)
+	}
+	p.stored = make([]storage, len(p.ledger.Regions))
+	for i, g := range p.ledger.Regions {
+		c := counts[i]
+		if c.data > 0 {
+			p.stored[i] |= holdsData
+		}
+		if c.nonZero > 0 {
+			p.stored[i] |= holdsNonZero
+		}
+		p.Report.count(g, c.nonZero, p.opts.selects(g.Class))
+	}
+	return nil
+}
+
+// Reader returns the image as the scrub leaves it. It reads the disk that the
+// plan was made for.
+func (p *Plan) Reader() disk.Reader { return p.after }
+
+// Prove takes a fresh ledger of r, the result, and holds it to the plan.
+func (p *Plan) Prove(ctx context.Context, r disk.Reader) error {
+	proof, err := Prove(ctx, r, p.opts, p.before)
+	p.Report.Proof = &proof
+	return err
+}
+
+// reseal lets each filesystem, then the partition table, redo its checksums.
+func reseal(ctx context.Context, w disk.Writer, l *Ledger) error {
+	for _, v := range l.Volumes {
+		r, ok := v.fs.(Resealer)
+		if !ok {
+			continue
+		}
+		if err := r.Reseal(ctx, disk.SectionWriter(w, v.Off, v.Len)); err != nil {
+			return fmt.Errorf("resealing the %s volume at byte %d: %w", v.Type, v.Off, err)
+		}
+	}
+	if l.table == nil {
+		return nil
+	}
+	return wrap("resealing the partition table", l.table.Reseal(w))
+}
