@@ -112,10 +112,10 @@ func (r *Report) WriteTable(w io.Writer) error {
 		if kind == "" {
 			kind = "unrecognised"
 		}
-		fmt.Fprintf(t, "volume\t%s\t%d bytes at %d\t%s\n", kind, v.Length, v.Offset, v.Label)
+		fmt.Fprintf(t, "volume\t%s\t%d bytes at %d\t%s\n", kind, v.Length, v.Offset, plain(v.Label))
 	}
 	for _, u := range r.Unknown {
-		fmt.Fprintf(t, "unknown\t%s\t%d bytes at %d\t%d not zero\n", u.Owner, u.Length, u.Offset, u.NonZero)
+		fmt.Fprintf(t, "unknown\t%s\t%d bytes at %d\t%d not zero\n", plain(u.Owner), u.Length, u.Offset, u.NonZero)
 	}
 	switch p := r.Proof; {
 	case p == nil:
@@ -126,4 +126,11 @@ func (r *Report) WriteTable(w io.Writer) error {
 		fmt.Fprintf(t, "proof\tBROKEN\t%d dead bytes left\t%s, before %s\n", p.Residue, p.Digest, p.Before)
 	}
 	return t.Flush()
+}
+
+// plain shows what is not printable as an escape: names on an image are foreign
+// text and must not steer the terminal.
+func plain(s string) string {
+	q := strconv.Quote(s)
+	return q[1 : len(q)-1]
 }

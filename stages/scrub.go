@@ -51,10 +51,7 @@ func (o Options) scrubDisk(ctx context.Context, w *builder.Work) (builder.Output
 		return nil, err
 	}
 	defer f.Close()
-	if err := disk.Copy(ctx, r, nil, nopClose{f}); err != nil {
-		return nil, fmt.Errorf("copying the disk: %w", err)
-	}
-	report, err := sanitize.Scrub(ctx, f, sanitize.Options{Drivers: drivers.All()})
+	report, err := scrubInto(ctx, r, f)
 	if errors.Is(err, sanitize.ErrRefused) {
 		err = fault.New(fault.Residue, err)
 	}
@@ -80,6 +77,19 @@ func (o Options) scrubDisk(ctx context.Context, w *builder.Work) (builder.Output
 		return nil, err
 	}
 	return builder.Outputs{"disk": desc, "report": account}, nil
+}
+
+// scrubInto writes r into f, an empty disk, without its dead bytes, and proves
+// what is there then.
+func scrubInto(ctx context.Context, r disk.Reader, f *disk.File) (*sanitize.Report, error) {
+	plan, err := sanitize.Prepare(ctx, r, sanitize.Options{Drivers: drivers.All()})
+	if err != nil {
+		return nil, err
+	}
+	if err := disk.Copy(ctx, plan.Reader(), nil, nopClose{f}); err != nil {
+		return nil, fmt.Errorf("writing the disk: %w", err)
+	}
+	return plan.Report, plan.Prove(ctx, f)
 }
 
 // gate decides whether the disk may go on.

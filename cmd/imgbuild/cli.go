@@ -97,7 +97,7 @@ func (c *cli) root() *cobra.Command {
 	})
 	cmd.AddCommand(
 		c.buildCommand(), c.runCommand(), c.testCommand(), c.inspectCommand(),
-		c.planCommand(), c.lockCommand(), c.initCommand(), c.recipeCommand(),
+		c.sanitizeCommand(), c.planCommand(), c.lockCommand(), c.initCommand(), c.recipeCommand(),
 		c.cacheCommand(), c.versionCommand(), c.completionCommand(),
 	)
 	usageErrors(cmd)

@@ -20,10 +20,11 @@ const module = "github.com/imgbuild/imgbuild/"
 // below lists, for each room, the rooms that it may import. Every room may
 // import itself and fault, which has kinds of errors and nothing else.
 var below = map[string][]string{
-	"cmd":   {"stages", "vm", "inspect", "sanitize", "output", "builder", "kernel", "disk", "recipes"},
-	"bench": {"stages", "vm", "inspect", "sanitize", "output", "builder", "kernel", "disk", "recipes"},
+	"cmd":   {"stages", "vm", "inspect", "clean", "sanitize", "output", "builder", "kernel", "disk", "recipes"},
+	"bench": {"stages", "vm", "inspect", "clean", "sanitize", "output", "builder", "kernel", "disk", "recipes"},
 
 	"inspect":  {"sanitize", "output", "disk"},
+	"clean":    {"sanitize", "output", "disk"},
 	"stages":   {"sanitize", "output", "builder", "kernel", "disk", "recipes"},
 	"vm":       {"sanitize", "kernel", "disk", "recipes"},
 	"sanitize": {"kernel", "disk", "recipes"},
