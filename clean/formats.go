@@ -9,6 +9,7 @@ import (
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/qcow2"
 	"github.com/imgbuild/imgbuild/disk/raw"
+	"github.com/imgbuild/imgbuild/disk/vhd"
 	"github.com/imgbuild/imgbuild/disk/vmdk"
 )
 
@@ -24,6 +25,9 @@ func writers() map[string]writer {
 		"raw": {".img", func(f *os.File, size int64, _ string) (disk.Sink, error) { return raw.Create(f, size) }},
 		"qcow2": {".qcow2", func(f *os.File, size int64, _ string) (disk.Sink, error) {
 			return qcow2.Create(f, size, qcow2.Options{})
+		}},
+		"vhd": {".vhd", func(f *os.File, size int64, _ string) (disk.Sink, error) {
+			return vhd.Create(f, size, vhd.Options{})
 		}},
 		"vmdk": {".vmdk", func(f *os.File, size int64, name string) (disk.Sink, error) {
 			return vmdk.Create(f, size, vmdk.Options{Name: name})

@@ -19,6 +19,7 @@ type Overlay struct {
 	mu      sync.RWMutex
 	sectors map[int64][]byte // by number; the last of the disk may be shorter
 	changes []Extent         // what Changes returns; nil when it is to be made anew
+	last    []byte           // the last sector written: equal ones in a row are kept once
 }
 
 // NewOverlay returns an overlay without changes.
@@ -75,7 +76,10 @@ func (o *Overlay) change(at, in int64, p []byte) error {
 	copy(b[in:], p)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.sectors[at/SectorSize], o.changes = b, nil
+	if bytes.Equal(b, o.last) {
+		b = o.last
+	}
+	o.sectors[at/SectorSize], o.last, o.changes = b, b, nil
 	return nil
 }
 

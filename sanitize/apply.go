@@ -26,6 +26,13 @@ type Unit interface {
 	Unit() int64
 }
 
+// Closer is a filesystem with a place that says whether it is whole, such as
+// the first pages of a log: it is changed after everything else.
+type Closer interface {
+	// Closing returns these places, relative to the volume.
+	Closing() []disk.Extent
+}
+
 // Apply makes the change in place. w must hold what the plan was made for.
 //
 // A cut at any moment leaves an image that its checkers accept and that
@@ -45,7 +52,8 @@ func (p *Plan) Apply(ctx context.Context, w disk.Writer) error {
 // zone is a part of the image with units of one size, counted from its start.
 type zone struct {
 	disk.Extent
-	unit int64
+	unit    int64
+	closing []disk.Extent // what is written last
 }
 
 // zones cut the image: each volume, each run of the table's own bytes, which is
@@ -53,15 +61,20 @@ type zone struct {
 func (p *Plan) zones() []zone {
 	var zones []zone
 	for _, v := range p.ledger.Volumes {
-		z := zone{v.Extent, defaultUnit}
+		z := zone{Extent: v.Extent, unit: defaultUnit}
 		if u, ok := v.fs.(Unit); ok {
 			z.unit = max(z.unit, u.Unit())
+		}
+		if c, ok := v.fs.(Closer); ok {
+			for _, e := range c.Closing() {
+				z.closing = append(z.closing, disk.Extent{Off: v.Off + e.Off, Len: e.Len})
+			}
 		}
 		zones = append(zones, z)
 	}
 	if p.ledger.table != nil {
 		for _, e := range p.ledger.table.runs() {
-			zones = append(zones, zone{e, e.Len})
+			zones = append(zones, zone{Extent: e, unit: e.Len})
 		}
 	}
 	slices.SortFunc(zones, func(a, b zone) int { return int(min(max(a.Off-b.Off, -1), 1)) })
@@ -69,7 +82,7 @@ func (p *Plan) zones() []zone {
 	at := int64(0)
 	for _, z := range append(zones, zone{Extent: disk.Extent{Off: p.ledger.Size}}) {
 		if z.Off > at {
-			all = append(all, zone{disk.Extent{Off: at, Len: z.Off - at}, defaultUnit})
+			all = append(all, zone{Extent: disk.Extent{Off: at, Len: z.Off - at}, unit: defaultUnit})
 		}
 		if z.Len > 0 {
 			all = append(all, z)
@@ -123,66 +136,71 @@ func (a *applier) next(z zone) deadRun {
 	return run
 }
 
-// zone makes the changes in one zone: first those that share a unit with what
-// stays, then the runs that are dead as a whole.
+// zone makes the changes in one zone: runs that are dead as a whole, then the
+// units that dead bytes share with others or that hold a checksum, and at last
+// what closes the filesystem.
 func (a *applier) zone(z zone) error {
-	var shared []int64 // the numbers of units
-	share := func(from, to int64) {
-		for u := (from - z.Off) / z.unit; from < to && z.Off+u*z.unit < to; u++ {
-			shared = append(shared, u)
-		}
-	}
+	shared := &units{zone: z}
 	var whole []deadRun
 	for r := a.next(z); r.Len > 0; r = a.next(z) {
-		// The units that lie in the run altogether; the last of a zone may be
-		// shorter than the others.
-		from := z.Off + (r.Off-z.Off+z.unit-1)/z.unit*z.unit
-		to := z.Off + (r.End()-z.Off)/z.unit*z.unit
-		if r.End() == z.End() {
-			to = r.End()
-		}
+		from, to := z.inner(r.Extent)
 		if from >= to {
-			share(r.Off, r.End())
+			shared.add(r.Off, r.End())
 			continue
 		}
-		share(r.Off, from)
-		share(to, r.End())
+		shared.add(r.Off, from)
+		shared.add(to, r.End())
 		whole = append(whole, deadRun{disk.Extent{Off: from, Len: to - from}, r.stored})
 	}
 	i := sort.Search(len(a.changes), func(i int) bool { return a.changes[i].End() > z.Off })
 	for ; i < len(a.changes) && a.changes[i].Off < z.End(); i++ {
-		share(max(a.changes[i].Off, z.Off), min(a.changes[i].End(), z.End()))
-	}
-	if err := a.units(z, shared); err != nil {
-		return err
+		shared.add(max(a.changes[i].Off, z.Off), min(a.changes[i].End(), z.End()))
 	}
 	for _, r := range whole {
-		if err := a.zero(r); err != nil {
+		if err := a.zero(r, shared); err != nil {
+			return err
+		}
+	}
+	first, last := shared.split(z.closing)
+	for _, list := range [][]int64{first, last} {
+		if err := a.write(z, list); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// zero empties a run that is dead as a whole. A long run of stored zeros is
-// punched too: that changes no byte and gives the space back.
-func (a *applier) zero(r deadRun) error {
-	if err := a.ctx.Err(); err != nil {
-		return err
+// inner returns the units that lie in e altogether; the last of a zone may be
+// shorter than the others.
+func (z zone) inner(e disk.Extent) (from, to int64) {
+	from = z.Off + (e.Off-z.Off+z.unit-1)/z.unit*z.unit
+	to = z.Off + (e.End()-z.Off)/z.unit*z.unit
+	if e.End() == z.End() {
+		to = e.End()
 	}
-	if r.stored&holdsNonZero == 0 && (r.stored&holdsData == 0 || r.Len < punchFrom) {
-		return nil
-	}
-	return wrap(fmt.Sprintf("zeroing the bytes at %s", r.Extent), a.w.Punch(r.Off, r.Len))
+	return from, to
 }
 
-// unitsRead is how many bytes of shared units are looked at together.
+// zero empties a run that is dead as a whole, but for the units that get other
+// bytes than zeros. A long run of stored zeros is punched too: that changes no
+// byte and gives the space back.
+func (a *applier) zero(r deadRun, but *units) error {
+	return but.around(r.Extent, func(e disk.Extent) error {
+		if err := a.ctx.Err(); err != nil {
+			return err
+		}
+		if r.stored&holdsNonZero == 0 && (r.stored&holdsData == 0 || e.Len < punchFrom) {
+			return nil
+		}
+		return wrap(fmt.Sprintf("zeroing the bytes at %s", e), a.w.Punch(e.Off, e.Len))
+	})
+}
+
+// unitsRead is how many bytes of units are looked at together.
 const unitsRead = 256 << 10
 
-// units writes the shared units whose bytes change, neighbours in one call.
-func (a *applier) units(z zone, numbers []int64) error {
-	slices.Sort(numbers)
-	numbers = slices.Compact(numbers)
+// write brings units to what the plan says, neighbours in one call.
+func (a *applier) write(z zone, numbers []int64) error {
 	for len(numbers) > 0 {
 		if err := a.ctx.Err(); err != nil {
 			return err
