@@ -10,6 +10,7 @@ import (
 	"github.com/imgbuild/imgbuild/sanitize/ntfs"
 	"github.com/imgbuild/imgbuild/sanitize/squashfs"
 	"github.com/imgbuild/imgbuild/sanitize/swap"
+	"github.com/imgbuild/imgbuild/sanitize/xfs"
 )
 
 // All returns every driver, in the order in which a ledger asks them. FAT,
@@ -21,6 +22,7 @@ func All() []sanitize.Driver {
 		ntfs.Driver{},
 		squashfs.Driver{},
 		swap.Driver{},
+		xfs.Driver{},
 		fat.Driver{},
 	}
 }

@@ -1,0 +1,131 @@
+package xfs_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/imgbuild/imgbuild/sanitize/fstest"
+	"github.com/imgbuild/imgbuild/sanitize/xfs"
+)
+
+// variants cover every form of the layout that mkfs.xfs writes.
+var variants = []struct {
+	name string
+	mib  int
+	args string
+}{
+	{"v5", 32, "-m rmapbt=1,reflink=1,bigtime=1,inobtcount=1 -i nrext64=1,sparse=1"},
+	{"v4", 32, "-m crc=0,finobt=0"},
+	{"v5 plain", 32, "-m rmapbt=0,reflink=0,bigtime=0,inobtcount=0,finobt=0 -i sparse=0"},
+	{"v4 512 bytes", 32, "-m crc=0 -b size=512 -l size=4m"},
+	{"v5 1k", 32, "-b size=1024"},
+	{"v5 64k", 300, "-b size=65536"},
+	{"v5 directory blocks of 16k", 32, "-n size=16384"},
+	{"v5 1k with directory blocks of 8k", 32, "-b size=1024 -n size=8192"},
+	{"v5 large inodes", 32, "-i size=2048"},
+	{"v5 large sectors", 32, "-s size=4096"},
+	{"v5 log stripes", 128, "-l su=256k,size=24m -d agcount=2"},
+	{"v5 ascii-ci", 32, "-n version=ci"},
+	{"v4 first log", 32, "-m crc=0,finobt=0 -l version=1 -i attr=1,projid32bit=0 -n ftype=0"},
+	{"v5 many groups", 128, "-d agcount=8"},
+}
+
+func need(t *testing.T) {
+	fstest.Need(t, "xfsprogs", "mkfs.xfs", "xfs_repair", "xfs_db")
+}
+
+// mkfs makes a filesystem of a size that is only meant for tests.
+func mkfs(t *testing.T, path string, mib int, args string) {
+	t.Helper()
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, int64(mib)<<20); err != nil {
+		t.Fatal(err)
+	}
+	argv := append([]string{"--unsupported", "-q", "-f"}, strings.Fields(args)...)
+	fstest.Program(t, "mkfs.xfs", append(argv, path)...)
+}
+
+// mounted runs fn with the image mounted by the kernel. The test is skipped
+// where that is not to be had.
+func mounted(t *testing.T, image, options string, fn func(dir string)) {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "xfs", "-o", "loop,"+options, image, dir).CombinedOutput(); err != nil {
+		t.Skipf("mounting needs root and a kernel with XFS: %v\n%s", err, out)
+	}
+	defer fstest.Program(t, "umount", dir)
+	fn(dir)
+}
+
+func check(t *testing.T, path string) {
+	t.Helper()
+	fstest.Program(t, "xfs_repair", "-n", path)
+}
+
+// extract reads the tree through the kernel.
+func extract(t *testing.T, path string) (tree map[string]string) {
+	mounted(t, path, "ro,norecovery,nouuid", func(dir string) { tree = fstest.Files(t, dir) })
+	return tree
+}
+
+// shell runs a script in a folder.
+func shell(t *testing.T, dir, script string) {
+	t.Helper()
+	cmd := exec.Command("bash", "-e", "-c", script)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// populate writes a tree with every kind of file and deletes a part of it.
+func populate(t *testing.T, image string, files int) {
+	t.Helper()
+	mounted(t, image, "nouuid", func(dir string) {
+		shell(t, dir, fmt.Sprintf(`
+			mkdir -p etc var/log small empty-dir dropped; rmdir dropped
+			for i in $(seq %d); do
+				printf '%%0*d' $((i * 97 %% 9000)) $i > var/log/log-entry-with-a-longer-name-$i
+			done
+			for i in $(seq %d); do [ $((i %% 3)) = 0 ] || rm var/log/log-entry-with-a-longer-name-$i; done
+			for i in 1 2 3 4; do echo $i > small/f$i; done; rm small/f2
+			head -c 700001 /dev/urandom > large
+			for i in $(seq 40); do dd if=/dev/urandom of=fragmented bs=4k count=1 seek=$((i * 2)) status=none; done
+			touch empty
+			fallocate -o 1m -l 600k -n large; fallocate -l 300k unwritten; echo x | dd of=unwritten conv=notrunc status=none
+			cp --reflink=auto large copy; truncate -s 100000 copy
+			ln -s short etc/target; ln -s /$(printf 'directory/%%.0s' $(seq 99))target etc/long; ln -s /secret gone; rm gone
+			mkfifo pipe; mknod null c 1 3; ln small/f1 etc/hard
+			setfattr -n user.comment -v hello small/f1
+			setfattr -n user.gone -v secret small/f3; setfattr -x user.gone small/f3
+			for i in $(seq 30); do setfattr -n user.many$i -v "$(printf '%%0200d' $i)" small/f4; done
+			for i in $(seq 10); do setfattr -x user.many$i small/f4; done
+			setfattr -n user.remote -v "$(head -c 5000 /dev/zero | tr '\0' v)" etc
+		`, files, files))
+	})
+}
+
+func TestContract(t *testing.T) {
+	need(t)
+	for i, v := range variants {
+		if testing.Short() && i > 1 {
+			continue
+		}
+		t.Run(v.name, func(t *testing.T) {
+			fstest.Suite{
+				Driver: xfs.Driver{},
+				Make: func(t *testing.T, path string) {
+					mkfs(t, path, v.mib, v.args)
+					populate(t, path, 300)
+				},
+				Check: check,
+				Live:  extract,
+			}.Run(t)
+		})
+	}
+}
