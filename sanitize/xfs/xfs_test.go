@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,12 +18,12 @@ var variants = []struct {
 	mib  int
 	args string
 }{
-	{"v5", 32, "-m rmapbt=1,reflink=1,bigtime=1,inobtcount=1 -i nrext64=1,sparse=1"},
+	{"v5", 48, "-m rmapbt=1,reflink=1,bigtime=1,inobtcount=1 -i nrext64=1,sparse=1"},
 	{"v4", 32, "-m crc=0,finobt=0"},
 	{"v5 plain", 32, "-m rmapbt=0,reflink=0,bigtime=0,inobtcount=0,finobt=0 -i sparse=0"},
 	{"v4 512 bytes", 32, "-m crc=0 -b size=512 -l size=4m"},
 	{"v5 1k", 32, "-b size=1024"},
-	{"v5 64k", 300, "-b size=65536"},
+	{"v5 64k", 128, "-b size=65536"},
 	{"v5 directory blocks of 16k", 32, "-n size=16384"},
 	{"v5 1k with directory blocks of 8k", 32, "-b size=1024 -n size=8192"},
 	{"v5 large inodes", 32, "-i size=2048"},
@@ -50,27 +51,23 @@ func mkfs(t *testing.T, path string, mib int, args string) {
 	fstest.Program(t, "mkfs.xfs", append(argv, path)...)
 }
 
-// mounted runs fn with the image mounted by the kernel. The test is skipped
-// where that is not to be had.
-func mounted(t *testing.T, image, options string, fn func(dir string)) {
+// mounted runs fn with the image mounted by the kernel. It returns false where
+// that is not to be had: it needs root, and a kernel with this form of XFS.
+func mounted(t *testing.T, image, options string, fn func(dir string)) bool {
 	t.Helper()
 	dir := t.TempDir()
 	if out, err := exec.Command("mount", "-t", "xfs", "-o", "loop,"+options, image, dir).CombinedOutput(); err != nil {
-		t.Skipf("mounting needs root and a kernel with XFS: %v\n%s", err, out)
+		t.Logf("the kernel does not mount it: %v: %s", err, out)
+		return false
 	}
 	defer fstest.Program(t, "umount", dir)
 	fn(dir)
+	return true
 }
 
 func check(t *testing.T, path string) {
 	t.Helper()
 	fstest.Program(t, "xfs_repair", "-n", path)
-}
-
-// extract reads the tree through the kernel.
-func extract(t *testing.T, path string) (tree map[string]string) {
-	mounted(t, path, "ro,norecovery,nouuid", func(dir string) { tree = fstest.Files(t, dir) })
-	return tree
 }
 
 // shell runs a script in a folder.
@@ -84,30 +81,80 @@ func shell(t *testing.T, dir, script string) {
 }
 
 // populate writes a tree with every kind of file and deletes a part of it.
-func populate(t *testing.T, image string, files int) {
+const populate = `
+	mkdir -p etc var/log small empty-dir dropped; rmdir dropped
+	for i in $(seq 300); do
+		printf '%0*d' $((i * 97 % 9000)) $i > var/log/log-entry-with-a-longer-name-$i
+	done
+	for i in $(seq 300); do [ $((i % 3)) = 0 ] || rm var/log/log-entry-with-a-longer-name-$i; done
+	for i in 1 2 3 4; do echo $i > small/f$i; done; rm small/f2
+	head -c 700001 /dev/urandom > large
+	for i in $(seq 40); do dd if=/dev/urandom of=fragmented bs=4k count=1 seek=$((i * 2)) status=none; done
+	touch empty
+	fallocate -o 1m -l 600k -n large; fallocate -l 300k unwritten; echo x | dd of=unwritten conv=notrunc status=none
+	cp --reflink=auto large copy; truncate -s 100000 copy
+	ln -s short etc/target; ln -s /$(printf 'directory/%.0s' $(seq 99))target etc/long; ln -s /secret gone; rm gone
+	mkfifo pipe; mknod null c 1 3; ln small/f1 etc/hard
+	setfattr -n user.comment -v hello small/f1
+	setfattr -n user.gone -v secret small/f3; setfattr -x user.gone small/f3
+	for i in $(seq 30); do setfattr -n user.many$i -v "$(printf '%0200d' $i)" small/f4; done
+	for i in $(seq 10); do setfattr -x user.many$i small/f4; done
+	setfattr -n user.remote -v "$(head -c 5000 /dev/zero | tr '\0' v)" etc
+`
+
+// prototype makes a filesystem that the kernel cannot mount, of the files in
+// dir, which mkfs.xfs copies.
+func prototype(t *testing.T, path string, mib int, args, dir string) {
 	t.Helper()
-	mounted(t, image, "nouuid", func(dir string) {
-		shell(t, dir, fmt.Sprintf(`
-			mkdir -p etc var/log small empty-dir dropped; rmdir dropped
-			for i in $(seq %d); do
-				printf '%%0*d' $((i * 97 %% 9000)) $i > var/log/log-entry-with-a-longer-name-$i
-			done
-			for i in $(seq %d); do [ $((i %% 3)) = 0 ] || rm var/log/log-entry-with-a-longer-name-$i; done
-			for i in 1 2 3 4; do echo $i > small/f$i; done; rm small/f2
-			head -c 700001 /dev/urandom > large
-			for i in $(seq 40); do dd if=/dev/urandom of=fragmented bs=4k count=1 seek=$((i * 2)) status=none; done
-			touch empty
-			fallocate -o 1m -l 600k -n large; fallocate -l 300k unwritten; echo x | dd of=unwritten conv=notrunc status=none
-			cp --reflink=auto large copy; truncate -s 100000 copy
-			ln -s short etc/target; ln -s /$(printf 'directory/%%.0s' $(seq 99))target etc/long; ln -s /secret gone; rm gone
-			mkfifo pipe; mknod null c 1 3; ln small/f1 etc/hard
-			setfattr -n user.comment -v hello small/f1
-			setfattr -n user.gone -v secret small/f3; setfattr -x user.gone small/f3
-			for i in $(seq 30); do setfattr -n user.many$i -v "$(printf '%%0200d' $i)" small/f4; done
-			for i in $(seq 10); do setfattr -x user.many$i small/f4; done
-			setfattr -n user.remote -v "$(head -c 5000 /dev/zero | tr '\0' v)" etc
-		`, files, files))
-	})
+	var b strings.Builder
+	b.WriteString("/dev/null\n0 0\nd--755 0 0\n")
+	var list func(dir string)
+	list = func(dir string) {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			p := filepath.Join(dir, e.Name())
+			switch {
+			case e.IsDir():
+				fmt.Fprintf(&b, "%s d--755 0 0\n", e.Name())
+				list(p)
+			case e.Type().IsRegular():
+				fmt.Fprintf(&b, "%s ---644 0 0 %s\n", e.Name(), p)
+			default:
+				target, err := os.Readlink(p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				fmt.Fprintf(&b, "%s l--777 0 0 %s\n", e.Name(), target)
+			}
+		}
+		b.WriteString("$\n")
+	}
+	list(dir)
+	p := filepath.Join(t.TempDir(), "prototype")
+	if err := os.WriteFile(p, []byte(b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mkfs(t, path, mib, args+" -p "+p)
+}
+
+// sources writes files for a prototype.
+func sources(t *testing.T, v5 bool) string {
+	dir := t.TempDir()
+	shell(t, dir, `
+		mkdir -p etc var/log many empty-dir
+		for i in $(seq 30); do printf '%0*d' $((i * 97 % 9000)) $i > var/log/log-entry-with-a-longer-name-$i; done
+		for i in $(seq 2000); do : > many/one-of-a-great-many-empty-files-$i; done
+		for i in 1 2 3 4; do echo $i > etc/f$i; done
+		head -c 700001 /dev/urandom > large
+		ln -s short etc/target
+	`)
+	if !v5 { // mkfs.xfs 6.1 forgets the header of a long target
+		shell(t, dir, `ln -s /$(printf 'directory/%.0s' $(seq 90))target etc/long`)
+	}
+	return dir
 }
 
 func TestContract(t *testing.T) {
@@ -117,15 +164,26 @@ func TestContract(t *testing.T) {
 			continue
 		}
 		t.Run(v.name, func(t *testing.T) {
-			fstest.Suite{
-				Driver: xfs.Driver{},
-				Make: func(t *testing.T, path string) {
-					mkfs(t, path, v.mib, v.args)
-					populate(t, path, 300)
-				},
-				Check: check,
-				Live:  extract,
-			}.Run(t)
+			var tree map[string]string // of what the kernel cannot mount
+			suite := fstest.Suite{Driver: xfs.Driver{}, Check: check}
+			suite.Make = func(t *testing.T, path string) {
+				mkfs(t, path, v.mib, v.args)
+				if mounted(t, path, "nouuid", func(dir string) { shell(t, dir, populate) }) {
+					return
+				}
+				dir := sources(t, strings.HasPrefix(v.name, "v5"))
+				prototype(t, path, v.mib, v.args, dir)
+				tree = fstest.Files(t, dir)
+			}
+			suite.Live = func(t *testing.T, path string) map[string]string {
+				if tree != nil {
+					return tree
+				}
+				var read map[string]string
+				mounted(t, path, "ro,norecovery,nouuid", func(dir string) { read = fstest.Files(t, dir) })
+				return read
+			}
+			suite.Run(t)
 		})
 	}
 }
