@@ -42,6 +42,7 @@ func TestConfigure(t *testing.T) {
 			if err := checkSeries(m.tree, series); err != nil {
 				t.Fatal(err)
 			}
+			checkSource(t, series, m.tree)
 			if err := checkSeries(m.tree, "5.10"); fault.KindOf(err) != fault.Input {
 				t.Errorf("another series gave %v", err)
 			}

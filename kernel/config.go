@@ -27,6 +27,33 @@ type Setting struct {
 type Fragment struct {
 	Name     string // file name, for messages
 	Settings []Setting
+	Comments []Comment
+}
+
+// Comment is a comment of a fragment: adjoining lines as one text.
+type Comment struct {
+	Line int // of its last line, from 1
+	Text string
+}
+
+// Why returns the comment that a line of the fragment stands below.
+func (f Fragment) Why(line int) string {
+	why := ""
+	for _, c := range f.Comments {
+		if c.Line < line {
+			why = c.Text
+		}
+	}
+	return why
+}
+
+// comment adds a line of a comment.
+func (f *Fragment) comment(line int, text string) {
+	if last := len(f.Comments) - 1; last >= 0 && f.Comments[last].Line == line-1 {
+		f.Comments[last] = Comment{Line: line, Text: strings.TrimSpace(f.Comments[last].Text + " " + text)}
+	} else if text != "" {
+		f.Comments = append(f.Comments, Comment{Line: line, Text: text})
+	}
 }
 
 // overrideMark is the comment that lets the next line replace a setting of an
@@ -57,7 +84,10 @@ func ParseFragment(name string, r io.Reader) (Fragment, error) {
 			s.Symbol, s.Value = m[1], m[2]
 		} else if m := unset.FindStringSubmatch(line); m != nil {
 			s.Symbol, s.Value = m[1], "n"
-		} else if line == "" || strings.HasPrefix(line, "#") {
+		} else if line == "" {
+			continue
+		} else if text, ok := strings.CutPrefix(line, "#"); ok {
+			f.comment(n, strings.TrimSpace(text))
 			continue
 		} else {
 			return Fragment{}, fault.New(fault.Recipe,

@@ -39,9 +39,18 @@ CONFIG_HZ_250=y
 		{Symbol: "MODULES", Value: "n", File: "my.config", Line: 7},
 		{Symbol: "HZ_100", Value: "n", File: "my.config", Line: 9, Override: true},
 		{Symbol: "HZ_250", Value: "y", File: "my.config", Line: 10},
-	}}
+	}, Comments: []Comment{{Line: 1, Text: "A comment."}}}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestWhy(t *testing.T) {
+	f := parse(t, "f", "CONFIG_A=y\n# About B,\n#   and C.\nCONFIG_B=y\n\nCONFIG_C=y\n# About D.\n\nCONFIG_D=y\n")
+	for line, want := range map[int]string{1: "", 4: "About B, and C.", 6: "About B, and C.", 9: "About D."} {
+		if got := f.Why(line); got != want {
+			t.Errorf("line %d: %q, want %q", line, got, want)
+		}
 	}
 }
 

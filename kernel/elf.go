@@ -16,13 +16,15 @@ const (
 	maxNotes = 1 << 20
 	// maxConfig bounds an embedded configuration; Debian's is 260 kB.
 	maxConfig = 4 << 20
-	// physEntryNote is XEN_ELFNOTE_PHYS32_ENTRY: where PVH enters
+	// pvEntryNote is XEN_ELFNOTE_ENTRY, where a paravirtual guest begins, and
+	// physEntryNote XEN_ELFNOTE_PHYS32_ENTRY, where PVH enters
 	// (include/xen/interface/elfnote.h).
+	pvEntryNote   = 1
 	physEntryNote = 18
 )
 
-// readELF fills in what the ELF tells: the entry by PVH, the version and the
-// configuration.
+// readELF fills in what the ELF tells: the entries by Xen's notes, the version
+// and the configuration.
 func (im *Image) readELF(r io.ReaderAt, size int64) error {
 	f, err := elf.NewFile(r)
 	if err != nil {
@@ -42,6 +44,9 @@ func (im *Image) readELF(r io.ReaderAt, size int64) error {
 		}
 		if hasNote(notes, "Xen", physEntryNote) {
 			im.PVH = true
+		}
+		if hasNote(notes, "Xen", pvEntryNote) {
+			im.XenPV = true
 		}
 	}
 	return im.scan(io.NewSectionReader(r, 0, size))

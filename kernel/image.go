@@ -29,8 +29,14 @@ type Image struct {
 	// PVH says that the kernel carries the Xen note for the 32-bit PVH entry,
 	// which Xen and QEMU's -kernel with an ELF use.
 	PVH bool
+	// XenPV says that it carries the Xen note for the entry of a paravirtual
+	// guest.
+	XenPV bool
 	// EFI says that UEFI firmware can start the file itself.
 	EFI bool
+	// Protocol is the version of a bzImage's boot protocol, such as 0x020f for
+	// 2.15; 0 for an ELF.
+	Protocol uint16
 	// Compression is that of a bzImage's payload; empty for an ELF.
 	Compression Compression
 	// Config is the configuration the kernel was built with, when it carries
@@ -113,9 +119,10 @@ func notKernel(err error) error {
 
 // bzImage is a bzImage with its header checked.
 type bzImage struct {
-	version string
-	efi     bool
-	payload *io.SectionReader
+	version  string
+	protocol uint16
+	efi      bool
+	payload  *io.SectionReader
 }
 
 // readBzImage checks the header. What is no bzImage at all is errNoBzImage.
@@ -143,7 +150,7 @@ func readBzImage(r io.ReaderAt, size int64) (*bzImage, error) {
 	if length == 0 || off+length > size {
 		return nil, notKernel(fmt.Errorf("the payload, %d bytes at %d, lies beyond the end, %d", length, off, size))
 	}
-	b := &bzImage{efi: h[0] == 'M' && h[1] == 'Z', payload: io.NewSectionReader(r, off, length)}
+	b := &bzImage{protocol: le.Uint16(h[protocolAt:]), efi: h[0] == 'M' && h[1] == 'Z', payload: io.NewSectionReader(r, off, length)}
 	if at := int64(le.Uint16(h[versionPtrAt:])); at != 0 {
 		text := make([]byte, maxVersionString)
 		n, err := r.ReadAt(text, at+0x200)
@@ -156,7 +163,7 @@ func readBzImage(r io.ReaderAt, size int64) (*bzImage, error) {
 }
 
 func (b *bzImage) identify() (Image, error) {
-	im := Image{Format: BzImage, EFI: b.efi}
+	im := Image{Format: BzImage, EFI: b.efi, Protocol: b.protocol}
 	p, err := b.open()
 	if err != nil {
 		return Image{}, err

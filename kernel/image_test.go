@@ -120,14 +120,14 @@ func TestIdentify(t *testing.T) {
 				payload = binary.LittleEndian.AppendUint32(payload, uint32(len(elf)))
 			}
 			checkImage(t, testBzImage(payload), elf, Image{
-				Format: BzImage, Version: "6.12.1-test", PVH: true, EFI: true,
+				Format: BzImage, Protocol: 0x020f, Version: "6.12.1-test", PVH: true, EFI: true,
 				Compression: c.compression, Config: map[string]string{"PVH": "y"},
 			})
 		})
 	}
 	t.Run("none", func(t *testing.T) {
 		checkImage(t, testBzImage(elf), elf, Image{
-			Format: BzImage, Version: "6.12.1-test", PVH: true, EFI: true,
+			Format: BzImage, Protocol: 0x020f, Version: "6.12.1-test", PVH: true, EFI: true,
 			Compression: Uncompressed, Config: map[string]string{"PVH": "y"},
 		})
 	})

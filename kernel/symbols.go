@@ -1,62 +1,36 @@
 package kernel
 
 import (
-	"bufio"
 	"cmp"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/imgbuild/imgbuild/kernel/kconfig"
 )
 
-// symbols are the configuration symbols of a source tree, with what each
-// depends on.
-type symbols map[string][]string
+// symbols are the configuration symbols of a source tree.
+type symbols kconfig.Symbols
 
-// readSymbols reads the Kconfig files of a tree, as far as hints need them.
+// readSymbols reads the Kconfig files of a tree.
 func readSymbols(tree string) (symbols, error) {
-	found := symbols{}
-	err := filepath.WalkDir(tree, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasPrefix(d.Name(), "Kconfig") {
-			return err
-		}
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		return found.read(bufio.NewScanner(f))
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the kernel's Kconfig files: %w", err)
-	}
-	return found, nil
+	found, err := kconfig.Read(os.DirFS(tree))
+	return symbols(found), err
 }
 
-// read takes "config NAME" and the "depends on" lines below it
-// (Documentation/kbuild/kconfig-language.rst).
-func (s symbols) read(lines *bufio.Scanner) error {
-	name := ""
-	for lines.Scan() {
-		words := strings.Fields(lines.Text())
-		switch {
-		case len(words) == 2 && (words[0] == "config" || words[0] == "menuconfig"):
-			name = words[1]
-			s[name] = append(s[name], []string{}...)
-		case len(words) > 2 && words[0] == "depends" && words[1] == "on" && name != "":
-			s[name] = append(s[name], strings.Join(words[2:], " "))
-		case len(words) > 0 && slices.Contains([]string{"if", "endif", "menu", "endmenu", "choice", "endchoice"}, words[0]):
-			name = ""
-		}
+// depends returns what a symbol depends on where it was defined first.
+func (s symbols) depends(name string) (conditions []string, known bool) {
+	definitions := s[name]
+	if len(definitions) == 0 {
+		return nil, false
 	}
-	return lines.Err()
+	return definitions[0].Depends, true
 }
 
 // hint says what to do about a setting that kconfig did not take.
 func (s symbols) hint(m Miss) string {
-	depends, known := s[m.Symbol]
+	depends, known := s.depends(m.Symbol)
 	switch {
 	case known && m.Value == "n":
 		return fmt.Sprintf("CONFIG_%s is selected by something else that is asked for", m.Symbol)

@@ -1,14 +1,15 @@
 package kernel
 
 import (
-	"bufio"
 	"strings"
 	"testing"
+	"testing/fstest"
+
+	"github.com/imgbuild/imgbuild/kernel/kconfig"
 )
 
 func TestHints(t *testing.T) {
-	s := symbols{}
-	if err := s.read(bufio.NewScanner(strings.NewReader(`
+	found, err := kconfig.Read(fstest.MapFS{"Kconfig": {Data: []byte(`
 menuconfig CPU_MITIGATIONS
 	bool "Mitigations"
 if CPU_MITIGATIONS
@@ -25,9 +26,11 @@ config OBJTOOL
 	bool
 config VIRTIO_BLK
 	tristate
-`))); err != nil {
+`)}})
+	if err != nil {
 		t.Fatal(err)
 	}
+	s := symbols(found)
 	for _, c := range []struct{ symbol, value, want string }{
 		{"RETPOLINE", "y", "did you mean CONFIG_MITIGATION_RETPOLINE?"},
 		{"VIRTIO_BLCK", "y", "did you mean CONFIG_VIRTIO_BLK?"},
@@ -41,5 +44,29 @@ config VIRTIO_BLK
 		if !strings.Contains(got, c.want) {
 			t.Errorf("%s: hint %q, want %q in it", c.symbol, got, c.want)
 		}
+	}
+}
+
+// checkSource checks that a source defines every symbol that its fragments ask
+// for.
+func checkSource(t *testing.T, series, tree string) {
+	t.Helper()
+	s, err := readSymbols(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fragments, err := Fragments(series)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range fragments {
+		for _, setting := range f.Settings {
+			if len(s[setting.Symbol]) == 0 {
+				t.Errorf("%s:%d asks for %s, which Linux %s does not define", f.Name, setting.Line, setting.Symbol, series)
+			}
+		}
+	}
+	if got := s["VIRTIO_BALLOON"]; len(got) != 1 || got[0].Type != "tristate" || len(got[0].Depends) == 0 || got[0].Help == "" {
+		t.Errorf("VIRTIO_BALLOON of Linux %s reads as %+v", series, got)
 	}
 }

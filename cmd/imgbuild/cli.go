@@ -98,7 +98,7 @@ func (c *cli) root() *cobra.Command {
 	cmd.AddCommand(
 		c.buildCommand(), c.runCommand(), c.testCommand(), c.inspectCommand(),
 		c.sanitizeCommand(), c.planCommand(), c.lockCommand(), c.initCommand(), c.recipeCommand(),
-		c.cacheCommand(), c.versionCommand(), c.completionCommand(),
+		c.kernelCommand(), c.cacheCommand(), c.versionCommand(), c.completionCommand(),
 	)
 	usageErrors(cmd)
 	return cmd
