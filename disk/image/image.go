@@ -13,6 +13,7 @@ import (
 	"github.com/imgbuild/imgbuild/disk/qcow2"
 	"github.com/imgbuild/imgbuild/disk/raw"
 	"github.com/imgbuild/imgbuild/disk/vhd"
+	"github.com/imgbuild/imgbuild/disk/vhdx"
 	"github.com/imgbuild/imgbuild/disk/vmdk"
 )
 
@@ -31,6 +32,7 @@ func formats() []format {
 		{"vmdk", begins(vmdk.DescriptorMagic), vmdk.Open},
 		{"vhd", begins(vhd.Magic), vhd.Open},
 		{"vhd", func(_, tail []byte) bool { return vhd.IsFixed(tail) }, vhd.Open},
+		{"vhdx", begins(vhdx.Magic), vhdx.Open},
 		{"raw", begins(""), raw.Open},
 	}
 }
@@ -44,7 +46,7 @@ func begins(magic string) func(head, tail []byte) bool {
 const sniffed = 512
 
 // Open opens the image in a file or on a block device, whatever its format,
-// which it returns too: "raw", "qcow2", "vmdk", "vhd".
+// which it returns too: "raw", "qcow2", "vmdk", "vhd", "vhdx".
 // The closer belongs to the
 // reader and outlives it.
 func Open(path string) (disk.Reader, string, io.Closer, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/imgbuild/imgbuild/disk/qcow2"
 	"github.com/imgbuild/imgbuild/disk/raw"
 	"github.com/imgbuild/imgbuild/disk/vhd"
+	"github.com/imgbuild/imgbuild/disk/vhdx"
 	"github.com/imgbuild/imgbuild/disk/vmdk"
 )
 
@@ -24,6 +25,7 @@ func TestOpen(t *testing.T) {
 		"raw":   func(f *os.File) (disk.Sink, error) { return raw.Create(f, want.Size()) },
 		"qcow2": func(f *os.File) (disk.Sink, error) { return qcow2.Create(f, want.Size(), qcow2.Options{}) },
 		"vmdk":  func(f *os.File) (disk.Sink, error) { return vmdk.Create(f, want.Size(), vmdk.Options{}) },
+		"vhdx":  func(f *os.File) (disk.Sink, error) { return vhdx.Create(f, want.Size(), vhdx.Options{}) },
 		"vhd":   func(f *os.File) (disk.Sink, error) { return vhd.Create(f, want.Size(), vhd.Options{}) },
 	} {
 		path := filepath.Join(t.TempDir(), "disk")
@@ -57,7 +59,7 @@ func TestOpen(t *testing.T) {
 }
 
 func TestOpenDamaged(t *testing.T) {
-	for _, magic := range []string{qcow2.Magic, vmdk.Magic, vmdk.DescriptorMagic, vhd.Magic} {
+	for _, magic := range []string{qcow2.Magic, vmdk.Magic, vmdk.DescriptorMagic, vhd.Magic, vhdx.Magic} {
 		path := filepath.Join(t.TempDir(), "disk")
 		if err := os.WriteFile(path, []byte(magic), 0o600); err != nil {
 			t.Fatal(err)

@@ -129,7 +129,7 @@ func readHeader(r disk.Reader, role string, sector, at int64) (header, error) {
 	h := header{
 		role: role, sector: sector, size: int64(half(hdrSize)),
 		self: word(hdrSelf), other: word(hdrOther), first: word(hdrFirst), last: word(hdrLast),
-		disk: GUID(p[hdrDisk:][:16]).swap(), entries: word(hdrEntries),
+		disk: GUID(p[hdrDisk:][:16]).Mixed(), entries: word(hdrEntries),
 		count: int64(half(hdrCount)), entrySize: int64(half(hdrEntrySize)),
 	}
 	if h.size < hdrLen || h.size > sector {
@@ -215,7 +215,7 @@ func (t *Table) addEntries(h header) error {
 			return fmt.Errorf("partition %d has sectors %d to %d, outside of %d to %d", i+1, first, last, h.first, h.last)
 		}
 		t.Entries = append(t.Entries, Entry{
-			Index: int(i) + 1, Type: GUID(p[:16]).swap(), GUID: GUID(p[entGUID:][:16]).swap(),
+			Index: int(i) + 1, Type: GUID(p[:16]).Mixed(), GUID: GUID(p[entGUID:][:16]).Mixed(),
 			Attributes: binary.LittleEndian.Uint64(p[entAttrs:]), Name: decodeName(p[entName:entLen]),
 			Extent: disk.Extent{Off: first * h.sector, Len: (last - first + 1) * h.sector},
 		})

@@ -57,9 +57,9 @@ func (g *GUID) UnmarshalText(p []byte) (err error) {
 	return err
 }
 
-// swap converts between text order and the mixed order on disk (UEFI
+// Mixed converts between text order and the mixed order on disk (UEFI
 // Appendix A).
-func (g GUID) swap() GUID {
+func (g GUID) Mixed() GUID {
 	binary.LittleEndian.PutUint32(g[0:], binary.BigEndian.Uint32(g[0:]))
 	binary.LittleEndian.PutUint16(g[4:], binary.BigEndian.Uint16(g[4:]))
 	binary.LittleEndian.PutUint16(g[6:], binary.BigEndian.Uint16(g[6:]))

@@ -182,7 +182,7 @@ func (t *Table) encodeEntries() []byte {
 	array := make([]byte, gptEntries*entLen)
 	for _, e := range t.Entries {
 		p := array[(e.Index-1)*entLen:]
-		typ, id := e.Type.swap(), e.GUID.swap()
+		typ, id := e.Type.Mixed(), e.GUID.Mixed()
 		copy(p, typ[:])
 		copy(p[entGUID:], id[:])
 		binary.LittleEndian.PutUint64(p[entFirst:], uint64(e.Off/t.SectorSize))
@@ -207,7 +207,7 @@ func (t *Table) encodeHeader(array []byte, self, other, entries, last int64) []b
 	} {
 		binary.LittleEndian.PutUint64(p[off:], uint64(v))
 	}
-	id := t.DiskGUID.swap()
+	id := t.DiskGUID.Mixed()
 	copy(p[hdrDisk:], id[:])
 	binary.LittleEndian.PutUint32(p[hdrCount:], gptEntries)
 	binary.LittleEndian.PutUint32(p[hdrEntrySize:], entLen)

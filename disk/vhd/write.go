@@ -9,6 +9,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/internal/blocks"
+	"github.com/imgbuild/imgbuild/disk/part"
 	"github.com/imgbuild/imgbuild/fault"
 )
 
@@ -119,7 +120,8 @@ func (d *writer) Close() error {
 		return err
 	}
 	d.closed = true
-	d.foot.id = blocks.GUID(d.id.Sum(d.opts.Seed), "VHD")
+	id := d.id.Sum(d.opts.Seed)
+	d.foot.id = part.GUIDFrom(id[:], "VHD")
 	last := d.foot.encode()
 	if d.foot.kind == Dynamic {
 		head := append(bytes.Clone(last), d.header()...)

@@ -15,6 +15,7 @@ import (
 	"github.com/imgbuild/imgbuild/output/qcow2"
 	"github.com/imgbuild/imgbuild/output/raw"
 	"github.com/imgbuild/imgbuild/output/vhd"
+	"github.com/imgbuild/imgbuild/output/vhdx"
 )
 
 // All returns every format, sorted by name.
@@ -27,6 +28,7 @@ func All() []output.Format {
 		qcow2.Format{},
 		raw.Format{},
 		vhd.Format{},
+		vhdx.Format{},
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Name() < list[j].Name() })
 	return list

@@ -34,14 +34,3 @@ func (i *ID) Sum(seed []byte) [16]byte {
 	sum := sha256.Sum256(seed)
 	return [16]byte(sum[:])
 }
-
-// GUID returns an identity as a GUID made from a name: version 8, custom (RFC
-// 9562 section 5.8), in the byte order of the RFC. Different names give
-// different ones.
-func GUID(id [16]byte, name string) [16]byte {
-	sum := sha256.Sum256(append(id[:], name...))
-	g := [16]byte(sum[:])
-	g[6] = g[6]&0x0f | 0x80
-	g[8] = g[8]&0x3f | 0x80
-	return g
-}
