@@ -1,7 +1,8 @@
 #!/bin/bash
-# Compares how soon two machines with the same app answer: the appliance, by
-# each of its roads, and Debian 12 with systemd and a JRE, whose kernel QEMU
-# loads directly. Both get the same machine, memory and processors.
+# Compares how soon two machines with the same app answer, by each road: the
+# appliance, and Debian 12 with systemd and a JRE, started by GRUB or, where
+# QEMU loads the kernel, directly. Both get the same machine, memory and
+# processors.
 #
 #   bench/boot.sh [ROUNDS] [OPTIONS OF bench/boot...]
 #
@@ -24,5 +25,5 @@ go build -o "$dir/boot" ./bench/boot
 "$dir/boot" -rounds "$rounds" -ready 'listening on port' "$@" \
 	-disk "$debian/debian.raw" -kernel "$debian/vmlinuz" -initramfs "$debian/initrd.img" \
 	-cmdline "$(cat "$debian/cmdline")" \
-	"direct:$dir/balanced.raw" "pvh:$dir/balanced.raw" "bios:$dir/balanced.raw" \
-	"direct:$dir/fast-start.raw" "pvh:$dir/fast-start.raw" "bios:$dir/fast-start.raw"
+	"direct:$dir/balanced.raw" "pvh:$dir/balanced.raw" "bios:$dir/balanced.raw" "uefi:$dir/balanced.raw" \
+	"direct:$dir/fast-start.raw" "bios:$dir/fast-start.raw"

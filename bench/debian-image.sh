@@ -3,11 +3,14 @@
 #
 # Makes the image that an appliance is compared with: Debian 12 with systemd, a
 # JRE and the app as its one unit, without anything that a comparison could be
-# accused of: no cloud-init, no sshd. In FOLDER: debian.raw (one ext4
-# filesystem, no partition table), vmlinuz, initrd.img, and the file cmdline.
+# accused of: no cloud-init, no sshd, and no waiting in GRUB's menu. In FOLDER:
+# debian.raw (GRUB for BIOS in the gap before the first partition, GRUB for UEFI
+# in that partition, an ext4 root in the second), vmlinuz, initrd.img, and the
+# file cmdline.
 #
-# Needs mmdebstrap, e2fsprogs and fakeroot (unless run by root). The packages
-# come from the apt sources of this machine: the file named by SOURCES.
+# Needs mmdebstrap, e2fsprogs, mtools, dosfstools, fdisk, grub-pc-bin,
+# grub-efi-amd64-bin and fakeroot (unless run by root). The packages come from
+# the apt sources of this machine: the file named by SOURCES.
 set -eu
 
 jar=$1 out=$2 port=${3:-8080}
@@ -32,7 +35,7 @@ StandardOutput=journal+console
 WantedBy=multi-user.target
 UNIT
 printf 'auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp\n' >"$work/interfaces"
-printf '/dev/vda / ext4 defaults 0 0\n' >"$work/fstab"
+printf '/dev/vda2 / ext4 defaults 0 0\n' >"$work/fstab"
 # As the installer writes it; without, the app would wait for a name server
 # that knows the name of this host.
 printf '127.0.0.1\tlocalhost\n127.0.1.1\tdebian\n' >"$work/hosts"
@@ -52,13 +55,40 @@ mmdebstrap --quiet --variant=minbase \
 
 fake=
 [ "$(id -u)" = 0 ] || fake=fakeroot
+# The first partition begins at 1 MiB, the root behind it.
+esp=16 # MiB
+start=$((1 + esp))
+cmdline='root=/dev/vda2 rw net.ifnames=0 console=ttyS0 quiet'
 mkdir "$work/root"
-truncate -s "$size" "$out/debian.raw"
+truncate -s "$size" "$work/root.img"
 $fake sh -eu -c '
 	tar -xf "$1/root.tar" -C "$1/root" --numeric-owner
-	cp "$1"/root/boot/vmlinuz-* "$2/vmlinuz"
-	cp "$1"/root/boot/initrd.img-* "$2/initrd.img"
-	mke2fs -q -t ext4 -F -d "$1/root" "$2/debian.raw"
+	kernel=$(cd "$1/root/boot" && echo vmlinuz-*) initrd=$(cd "$1/root/boot" && echo initrd.img-*)
+	cp "$1/root/boot/$kernel" "$2/vmlinuz"
+	cp "$1/root/boot/$initrd" "$2/initrd.img"
+	mkdir "$1/root/boot/grub"
+	printf "linux /boot/%s %s\ninitrd /boot/%s\nboot\n" "$kernel" "$3" "$initrd" >"$1/root/boot/grub/grub.cfg"
+	mke2fs -q -t ext4 -F -d "$1/root" "$1/root.img"
 	find "$1/root" -type f | wc -l >"$2/files"
-' sh "$work" "$out"
-echo 'root=/dev/vda rw net.ifnames=0 console=ttyS0 quiet' >"$out/cmdline"
+' sh "$work" "$out" "$cmdline"
+
+# GRUB finds its core where its boot sector looks by default: in the sectors
+# right behind it, before the first partition.
+printf 'set root=(hd0,msdos2)\nset prefix=(hd0,msdos2)/boot/grub\nconfigfile (hd0,msdos2)/boot/grub/grub.cfg\n' >"$work/early.cfg"
+grub() { grub-mkimage -O "$1" -o "$2" -c "$work/early.cfg" -p '(hd0,msdos2)/boot/grub' part_msdos ext2 normal configfile linux boot "$3"; }
+grub i386-pc "$work/core.img" biosdisk
+grub x86_64-efi "$work/bootx64.efi" fat
+truncate -s "${esp}M" "$work/esp.img"
+mkfs.fat "$work/esp.img" >/dev/null
+mmd -i "$work/esp.img" ::/EFI ::/EFI/BOOT
+mcopy -i "$work/esp.img" "$work/bootx64.efi" ::/EFI/BOOT/BOOTX64.EFI
+
+rm -f "$out/debian.raw"
+truncate -s "$(($(stat -c %s "$work/root.img") + (start + 1) * 1048576))" "$out/debian.raw"
+printf 'label: dos\nstart=1MiB, size=%dMiB, type=ef\nstart=%dMiB, type=83, bootable\n' "$esp" "$start" | sfdisk --quiet "$out/debian.raw"
+put() { dd if="$1" of="$out/debian.raw" bs="$2" seek="$3" conv=notrunc,sparse status=none; }
+dd if=/usr/lib/grub/i386-pc/boot.img of="$out/debian.raw" bs=440 count=1 conv=notrunc status=none
+put "$work/core.img" 512 1
+put "$work/esp.img" 1M 1
+put "$work/root.img" 1M "$start"
+echo "$cmdline" >"$out/cmdline"

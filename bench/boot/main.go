@@ -3,9 +3,11 @@
 // It boots a baseline and the given disks in turn, so that what else happens on
 // the host falls on all of them, and prints for each the median of wall time
 // and of QEMU's processor time up to the first answer with status 200, with
-// their ranges, and how many times that of the baseline is. A guest is asked
-// only after its console shows the line that -ready matches: QEMU accepts
-// connections before a guest listens.
+// their ranges, and how many times that of the baseline is. Each disk is
+// compared with the baseline by the same road: from its kernel for direct and
+// pvh, from its own boot loader for bios and uefi. A guest is asked only after
+// its console shows the line that -ready matches: QEMU accepts connections
+// before a guest listens.
 //
 //	boot -rounds 4 -port 8080 -ready listening \
 //	    -disk debian.raw -kernel vmlinuz -initramfs initrd.img \
@@ -50,6 +52,7 @@ func main() {
 type series struct {
 	name    string
 	options vm.Options
+	base    *series     // what it is compared with; itself, for a baseline
 	moments []vm.Moment // of the first answer, by round
 }
 
@@ -106,20 +109,45 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return summary(out, all, used)
 }
 
-// machines returns the baseline and the disks, in the order given.
+// machines returns the disks in the order given, each behind its baseline.
 func machines(base vm.Options, disks []string) ([]*series, error) {
-	all := []*series{{name: filepath.Base(base.Disk) + ", baseline", options: base}}
+	if len(disks) == 0 {
+		return []*series{baseline(base, vm.Direct)}, nil
+	}
+	var all []*series
+	bases := map[vm.Boot]*series{}
 	for _, arg := range disks {
-		road, file, ok := strings.Cut(arg, ":")
+		name, file, ok := strings.Cut(arg, ":")
 		if !ok {
 			return nil, fmt.Errorf("%q is not of the form ROAD:FILE, such as bios:hello.raw", arg)
 		}
+		road := vm.Boot(name)
+		like := road
+		if road == vm.PVH {
+			like = vm.Direct
+		}
+		if bases[like] == nil {
+			bases[like] = baseline(base, like)
+			all = append(all, bases[like])
+		}
 		all = append(all, &series{
-			name:    filepath.Base(file) + ", " + road,
-			options: vm.Options{Disk: file, Boot: vm.Boot(road)},
+			name:    filepath.Base(file) + ", " + name,
+			options: vm.Options{Disk: file, Boot: road},
+			base:    bases[like],
 		})
 	}
 	return all, nil
+}
+
+// baseline is the baseline by one road. A boot loader brings its own kernel.
+func baseline(o vm.Options, road vm.Boot) *series {
+	if road != vm.Direct {
+		o = vm.Options{Disk: o.Disk}
+	}
+	o.Boot = road
+	s := &series{name: fmt.Sprintf("%s, %s, baseline", filepath.Base(o.Disk), road), options: o}
+	s.base = s
+	return s
 }
 
 // boot boots the machine once and notes its first answer.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,15 +27,28 @@ func TestSpread(t *testing.T) {
 
 func TestMachines(t *testing.T) {
 	t.Parallel()
-	all, err := machines(vm.Options{Disk: "x/debian.raw"}, []string{"pvh:y/hello.raw"})
+	base := vm.Options{Disk: "x/debian.raw", Kernel: "x/vmlinuz"}
+	all, err := machines(base, []string{"pvh:y/hello.raw", "bios:y/hello.raw", "direct:y/hello.raw"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(all) != 2 || all[0].options.Disk != "x/debian.raw" ||
-		all[1].options.Boot != vm.PVH || all[1].options.Disk != "y/hello.raw" {
-		t.Errorf("machines = %+v, %+v", all[0], all[len(all)-1])
+	var names []string
+	for _, s := range all {
+		names = append(names, s.name+" beside "+s.base.name)
 	}
-	if _, err := machines(vm.Options{}, []string{"hello.raw"}); err == nil {
+	direct, bios := "debian.raw, direct, baseline", "debian.raw, bios, baseline"
+	want := []string{
+		direct + " beside " + direct, "hello.raw, pvh beside " + direct,
+		bios + " beside " + bios, "hello.raw, bios beside " + bios,
+		"hello.raw, direct beside " + direct,
+	}
+	if !slices.Equal(names, want) {
+		t.Errorf("machines: %q, want %q", names, want)
+	}
+	if all[0].options.Kernel == "" || all[2].options.Kernel != "" {
+		t.Error("a kernel is given to a boot loader, or not where there is none")
+	}
+	if _, err := machines(base, []string{"hello.raw"}); err == nil {
 		t.Error("a disk without a road was taken")
 	}
 }
@@ -42,10 +56,9 @@ func TestMachines(t *testing.T) {
 // A figure that was measured under emulation is never shown without the word.
 func TestSummarySaysEmulated(t *testing.T) {
 	t.Parallel()
-	all := []*series{
-		{name: "debian", moments: []vm.Moment{{Wall: 9, CPU: 6}}},
-		{name: "hello", moments: []vm.Moment{{Wall: 2, CPU: 1}}},
-	}
+	base := &series{name: "debian", moments: []vm.Moment{{Wall: 9, CPU: 6}}}
+	base.base = base
+	all := []*series{base, {name: "hello", base: base, moments: []vm.Moment{{Wall: 2, CPU: 1}}}}
 	var out bytes.Buffer
 	if err := summary(&out, all, vm.TCG); err != nil {
 		t.Fatal(err)

@@ -12,21 +12,20 @@ import (
 )
 
 // summary prints medians with their range, and how many times as much the
-// first of the machines needs.
+// baseline by the same road needs.
 func summary(out io.Writer, all []*series, accel vm.Accel) error {
-	base := all[0]
-	if len(base.moments) == 0 {
+	if len(all[0].moments) == 0 {
 		return errors.New("no rounds were asked for")
 	}
 	how := string(accel)
 	if accel == vm.TCG {
 		how = "emulated"
 	}
-	baseWall, baseCPU := spread(base.moments, wall), spread(base.moments, processor)
 	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(tw, "\nto the first answer (%s)\twall, s\tbaseline\tQEMU CPU-s\tbaseline\n", how)
 	for _, s := range all {
 		w, p := spread(s.moments, wall), spread(s.moments, processor)
+		baseWall, baseCPU := spread(s.base.moments, wall), spread(s.base.moments, processor)
 		fmt.Fprintf(tw, "%s\t%v\tx%.1f\t%v\tx%.1f\n", s.name,
 			w, baseWall.median/w.median, p, baseCPU.median/p.median)
 	}
