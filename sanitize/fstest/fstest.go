@@ -201,7 +201,7 @@ func Sum(t *testing.T, r io.Reader) string {
 
 // Program runs a program and returns what it printed on its standard output.
 // The test fails when the program does.
-func Program(t *testing.T, name string, args ...string) string {
+func Program(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	var out, diag bytes.Buffer
@@ -215,7 +215,7 @@ func Program(t *testing.T, name string, args ...string) string {
 
 // Need skips the test when a program of the Debian package pkg is missing; on
 // a CI machine that is a failure.
-func Need(t *testing.T, pkg string, programs ...string) {
+func Need(t testing.TB, pkg string, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
 		if _, err := exec.LookPath(p); err != nil {

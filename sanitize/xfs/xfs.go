@@ -95,6 +95,10 @@ func (f *filesystem) Type() string { return "xfs" }
 // Label returns the name of the filesystem.
 func (f *filesystem) Label() string { return f.label }
 
+// Unit returns the size of the largest structure with a checksum: a block of a
+// directory. One that lies in several places is written piece by piece.
+func (f *filesystem) Unit() int64 { return f.dirBlock }
+
 func (s *super) checkState() error {
 	switch {
 	case s.inProgress:
