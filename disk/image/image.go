@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/qcow2"
@@ -21,20 +22,25 @@ import (
 type format struct {
 	name  string
 	match func(head, tail []byte) bool
-	open  func(r io.ReaderAt, n int64) (disk.Reader, error)
+	open  func(r io.ReaderAt, n int64, others disk.Opener) (disk.Reader, error)
 }
 
 // formats are tried in this order. Everything is a raw image at last.
 func formats() []format {
 	return []format{
-		{"qcow2", begins(qcow2.Magic), qcow2.Open},
-		{"vmdk", begins(vmdk.Magic), vmdk.Open},
-		{"vmdk", begins(vmdk.DescriptorMagic), vmdk.Open},
-		{"vhd", begins(vhd.Magic), vhd.Open},
-		{"vhd", func(_, tail []byte) bool { return vhd.IsFixed(tail) }, vhd.Open},
-		{"vhdx", begins(vhdx.Magic), vhdx.Open},
-		{"raw", begins(""), raw.Open},
+		{"qcow2", begins(qcow2.Magic), qcow2.OpenWith},
+		{"vmdk", begins(vmdk.Magic), alone(vmdk.Open)},
+		{"vmdk", begins(vmdk.DescriptorMagic), alone(vmdk.Open)},
+		{"vhd", begins(vhd.Magic), alone(vhd.Open)},
+		{"vhd", func(_, tail []byte) bool { return vhd.IsFixed(tail) }, alone(vhd.Open)},
+		{"vhdx", begins(vhdx.Magic), alone(vhdx.Open)},
+		{"raw", begins(""), alone(raw.Open)},
 	}
+}
+
+// alone is for formats whose images need no other file.
+func alone(open func(io.ReaderAt, int64) (disk.Reader, error)) func(io.ReaderAt, int64, disk.Opener) (disk.Reader, error) {
+	return func(r io.ReaderAt, n int64, _ disk.Opener) (disk.Reader, error) { return open(r, n) }
 }
 
 func begins(magic string) func(head, tail []byte) bool {
@@ -46,32 +52,32 @@ func begins(magic string) func(head, tail []byte) bool {
 const sniffed = 512
 
 // Open opens the image in a file or on a block device, whatever its format,
-// which it returns too: "raw", "qcow2", "vmdk", "vhd", "vhdx".
-// The closer belongs to the
-// reader and outlives it.
+// which it returns too: "raw", "qcow2", "vmdk", "vhd", "vhdx". Other files that
+// the image builds on or consists of are opened when they lie beside it or
+// below. The closer belongs to the reader and outlives it.
 func Open(path string) (disk.Reader, string, io.Closer, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, "", nil, err
 	}
-	r, name, err := open(f)
+	d, err := disk.NewFile(f)
 	if err != nil {
 		return nil, "", nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
-	return r, name, f, nil
-}
-
-func open(f *os.File) (disk.Reader, string, error) {
-	d, err := disk.NewFile(f)
+	beside := &folder{path: filepath.Dir(path), files: &files{list: []io.Closer{f}}}
+	r, name, err := from(d, d.Size(), "", beside.open)
 	if err != nil {
-		return nil, "", err
+		return nil, "", nil, errors.Join(fmt.Errorf("%s: %w", path, err), beside.files.Close())
 	}
-	return From(d, d.Size())
+	return r, name, beside.files, nil
 }
 
 // From opens the image in the n bytes of r, which may be a part of another
-// file. See [Open].
-func From(r io.ReaderAt, n int64) (disk.Reader, string, error) {
+// file. It must be whole by itself. See [Open].
+func From(r io.ReaderAt, n int64) (disk.Reader, string, error) { return from(r, n, "", nil) }
+
+// from opens an image of the named format, or finds out which it is.
+func from(r io.ReaderAt, n int64, name string, others disk.Opener) (disk.Reader, string, error) {
 	head, tail := make([]byte, min(n, sniffed)), make([]byte, min(n, sniffed))
 	if got, err := r.ReadAt(head, 0); got < len(head) {
 		return nil, "", fmt.Errorf("reading the first %d bytes: %w", len(head), err)
@@ -80,10 +86,10 @@ func From(r io.ReaderAt, n int64) (disk.Reader, string, error) {
 		return nil, "", fmt.Errorf("reading the last %d bytes: %w", len(tail), err)
 	}
 	for _, format := range formats() {
-		if format.match(head, tail) {
-			d, err := format.open(r, n)
+		if format.name == name || name == "" && format.match(head, tail) {
+			d, err := format.open(r, n, others)
 			return d, format.name, err
 		}
 	}
-	return nil, "", errors.New("the format of the image is not known")
+	return nil, "", fmt.Errorf("the format %q is not known", name)
 }

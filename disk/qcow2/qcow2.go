@@ -2,9 +2,9 @@
 // docs/interop/qcow2.rst of QEMU.
 //
 // The reader knows versions 2 and 3, clusters compressed with deflate and
-// zstd, zero clusters and extended L2 entries. An image that consists of more
-// than its own current state (a backing file, snapshots, an external data
-// file) or that is encrypted is refused.
+// zstd, zero clusters, extended L2 entries, chains of backing files and
+// external data files. Of an image with internal snapshots it reads the active
+// state. One that is encrypted is refused.
 //
 // The writer makes version 3 with clusters of 64 KiB, uncompressed or
 // compressed on all cores. The file is a function of the content: it does not
@@ -27,6 +27,7 @@ const Magic = "QFI\xfb"
 const (
 	offVersion        = 4
 	offBackingOffset  = 8
+	offBackingSize    = 16
 	offClusterBits    = 20
 	offSize           = 24
 	offCrypt          = 32
@@ -34,7 +35,6 @@ const (
 	offL1Offset       = 40
 	offRefTableOffset = 48
 	offRefTableSize   = 56 // in clusters
-	offSnapshots      = 60
 	offIncompatible   = 72
 	offRefcountOrder  = 96
 	offHeaderLength   = 100
@@ -73,8 +73,12 @@ type header struct {
 	size        int64
 	l1Size      int64 // entries
 	l1Offset    int64
+	length      int64 // of the header, in bytes
 	extended    bool
+	external    bool // the data lie in another file
 	compression Compression
+
+	backingOffset, backingSize int64
 }
 
 func parseHeader(r io.ReaderAt, n int64) (header, error) {
@@ -89,41 +93,38 @@ func parseHeader(r io.ReaderAt, n int64) (header, error) {
 	long := func(off int) uint64 { return binary.BigEndian.Uint64(p[off:]) }
 	h := header{
 		clusterBits: uint(word(offClusterBits)), size: int64(long(offSize)),
-		l1Size: int64(word(offL1Size)), l1Offset: int64(long(offL1Offset)),
+		l1Size: int64(word(offL1Size)), l1Offset: int64(long(offL1Offset)), length: headerV2,
+		backingOffset: int64(min(long(offBackingOffset), 1<<62)), backingSize: int64(word(offBackingSize)),
 	}
 	var features uint64
 	switch version := word(offVersion); version {
 	case 2:
 	case 3:
 		features = long(offIncompatible)
+		h.length = int64(word(offHeaderLength))
 		if word(offHeaderLength) > offCompression && features&featureCompression != 0 {
 			h.compression = Compression(p[offCompression]) + Deflate
 		}
 	default:
 		return header{}, refuse("it has version %d; 2 and 3 are known", version)
 	}
-	if err := refuseFeatures(word, long, features); err != nil {
+	if err := refuseFeatures(word, features); err != nil {
 		return header{}, err
 	}
 	h.extended = features&featureExtendedL2 != 0
+	h.external = features&featureDataFile != 0
 	if h.compression == None {
 		h.compression = Deflate
 	}
 	return h, h.check(n)
 }
 
-// refuseFeatures refuses images that are more than their current state.
-func refuseFeatures(word func(int) uint32, long func(int) uint64, features uint64) error {
-	const known = featureDirty | featureCompression | featureExtendedL2
+// refuseFeatures refuses images that need what is not known.
+func refuseFeatures(word func(int) uint32, features uint64) error {
+	const known = featureDirty | featureDataFile | featureCompression | featureExtendedL2
 	switch {
-	case long(offBackingOffset) != 0:
-		return refuse("it builds on a backing file")
-	case word(offSnapshots) != 0:
-		return refuse("it holds %d internal snapshots", word(offSnapshots))
 	case word(offCrypt) != 0:
 		return refuse("it is encrypted")
-	case features&featureDataFile != 0:
-		return refuse("its data lie in another file")
 	case features&featureCorrupt != 0:
 		return fault.New(fault.Input, errors.New("it is marked as corrupt"), "repair it with `qemu-img check -r all`")
 	case features&^known != 0:

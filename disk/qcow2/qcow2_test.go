@@ -154,23 +154,38 @@ func TestRefusals(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
 	disktest.Run(t, qemu, "create", "-f", "qcow2", path("base"), "8M")
-	disktest.Run(t, qemu, "create", "-f", "qcow2", "-b", path("base"), "-F", "qcow2", path("backing"))
-	disktest.Run(t, qemu, "create", "-f", "qcow2", path("snapshots"), "8M")
-	disktest.Run(t, qemu, "snapshot", "-c", "first", path("snapshots"))
-	disktest.Run(t, qemu, "create", "-f", "qcow2", "-o", "data_file="+path("data"), path("another file"), "8M")
+	disktest.Run(t, qemu, "create", "-f", "qcow2", "-b", path("base"), "-F", "qcow2", path("another file"))
+	disktest.Run(t, qemu, "create", "-f", "qcow2", "-o", "data_file="+path("data"), path("data"+".qcow2"), "8M")
 	disktest.Run(t, qemu, "create", "-f", "qcow2", "--object", "secret,id=s,data=x", "-o",
 		"encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", path("encrypted"), "8M")
-	for _, word := range []string{"backing", "snapshots", "another file", "encrypted"} {
-		f, err := os.Open(path(word))
+	for name, word := range map[string]string{"another file": "another file", "data.qcow2": "another file", "encrypted": "encrypted"} {
+		f, err := os.Open(path(name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = qcow2.Open(f, 1<<20)
 		f.Close()
 		if err == nil || !strings.Contains(err.Error(), word) || fault.KindOf(err) != fault.Input || len(fault.HintsOf(err)) != 1 {
-			t.Errorf("%s: %v %q", word, err, fault.HintsOf(err))
+			t.Errorf("%s: %v %q", name, err, fault.HintsOf(err))
 		}
 	}
+}
+
+// TestSnapshots reads the active state of an image that has others.
+func TestSnapshots(t *testing.T) {
+	qemu, io := disktest.Program(t, "qemu-img", "qemu-utils"), disktest.Program(t, "qemu-io", "qemu-utils")
+	path := filepath.Join(t.TempDir(), "qcow2")
+	disktest.Run(t, qemu, "create", "-f", "qcow2", path, "8M")
+	disktest.Run(t, io, "-c", "write -P 1 0 1M", path)
+	disktest.Run(t, qemu, "snapshot", "-c", "first", path)
+	disktest.Run(t, io, "-c", "write -P 2 512k 1M", path)
+	want := disk.NewMemory(8 << 20)
+	for b, e := range map[byte]disk.Extent{1: {Off: 0, Len: 512 << 10}, 2: {Off: 512 << 10, Len: 1 << 20}} {
+		if _, err := want.WriteAt(bytes.Repeat([]byte{b}, int(e.Len)), e.Off); err != nil {
+			t.Fatal(err)
+		}
+	}
+	disktest.TestReader(t, openPath(t, path), want)
 }
 
 // encode returns a small image.

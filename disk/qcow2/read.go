@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/disk/internal/layer"
 	"github.com/imgbuild/imgbuild/disk/internal/lru"
 )
 
@@ -15,31 +16,60 @@ const (
 	cachedClusters = 4
 	// subclusters is how many a cluster has with extended L2 entries.
 	subclusters = 32
+	// maxRun bounds how far Find looks for the end of a hole, in bytes.
+	maxRun = 64 << 20
 )
 
-// reader is a disk.Reader.
+// reader is the layer of an image.
 type reader struct {
 	header
-	r        io.ReaderAt
-	n        int64
+	r io.ReaderAt
+	n int64
+	// data and dataSize are where clusters lie that are not compressed: the
+	// image itself, unless they have a file of their own.
+	data     io.ReaderAt
+	dataSize int64
 	l1       []uint64
 	tables   *lru.Cache[[]uint64]
 	unpacked *lru.Cache[[]byte]
 }
 
-// Open reads the image in the n bytes of r. It keeps the L1 table in memory,
-// 8 bytes for each 512 MiB of the disk with clusters of the usual size.
-func Open(r io.ReaderAt, n int64) (disk.Reader, error) {
-	h, err := parseHeader(r, n)
+// Open reads the image in the n bytes of r, which must be whole by itself.
+func Open(r io.ReaderAt, n int64) (disk.Reader, error) { return OpenWith(r, n, nil) }
+
+// OpenWith reads the image in the n bytes of r. A backing file or an external
+// data file is opened by others. It keeps the L1 table in memory, 8 bytes for
+// each 512 MiB of the disk with clusters of the usual size.
+func OpenWith(r io.ReaderAt, n int64, others disk.Opener) (disk.Reader, error) {
+	d, err := open(r, n, others)
 	if err != nil {
 		return nil, fmt.Errorf("opening a qcow2 image: %w", err)
 	}
-	d := &reader{header: h, r: r, n: n, tables: lru.New[[]uint64](cachedTables), unpacked: lru.New[[]byte](cachedClusters)}
+	return d, nil
+}
+
+func open(r io.ReaderAt, n int64, opener disk.Opener) (disk.Reader, error) {
+	h, err := parseHeader(r, n)
+	if err != nil {
+		return nil, err
+	}
+	names, err := h.readOthers(r, n)
+	if err != nil {
+		return nil, err
+	}
+	backing, data, err := names.open(opener)
+	if err != nil {
+		return nil, err
+	}
+	d := &reader{header: h, r: r, n: n, data: r, dataSize: n, tables: lru.New[[]uint64](cachedTables), unpacked: lru.New[[]byte](cachedClusters)}
+	if data != nil {
+		d.data, d.dataSize = data, data.Size()
+	}
 	// Entries beyond the size are no part of the disk.
 	if d.l1, err = d.table(h.l1Offset, divUp(h.size, h.l1Span())); err != nil {
-		return nil, fmt.Errorf("opening a qcow2 image: reading the L1 table: %w", err)
+		return nil, fmt.Errorf("reading the L1 table: %w", err)
 	}
-	return d, nil
+	return layer.Reader("qcow2", d, backing), nil
 }
 
 // table reads a table of 64-bit words.
@@ -55,8 +85,8 @@ func (d *reader) table(off, words int64) ([]uint64, error) {
 	return t, nil
 }
 
-// l2 returns the L2 table for an offset of the disk, or nil when all it covers
-// is zero.
+// l2 returns the L2 table for an offset of the disk, or nil when the image
+// holds nothing of what it covers.
 func (d *reader) l2(off int64) ([]uint64, error) {
 	at := int64(d.l1[off/d.l1Span()] & offsetMask)
 	if at == 0 {
@@ -68,21 +98,13 @@ func (d *reader) l2(off int64) ([]uint64, error) {
 	return d.tables.Get(at, func() ([]uint64, error) { return d.table(at, d.cluster()/8) })
 }
 
-// kind says what is behind a run of the disk.
-type kind int
-
-const (
-	hole kind = iota
-	plain
-	packed
-)
-
 // place is where a run that begins at some offset lies. The run ends with its
 // cluster or subcluster.
 type place struct {
-	kind  kind
-	entry uint64 // the L2 entry
-	len   int64
+	kind   layer.Kind
+	packed bool
+	entry  uint64 // the L2 entry
+	len    int64
 }
 
 // find looks an offset up in the L2 table that covers it.
@@ -91,115 +113,75 @@ func (d *reader) find(l2 []uint64, off int64) place {
 	p := place{entry: l2[i], len: d.cluster() - off%d.cluster()}
 	switch {
 	case p.entry&flagCompressed != 0:
-		p.kind = packed
+		p.kind, p.packed = layer.Data, true
 	case d.extended:
 		// "Extended L2 Entries": bits 0-31 allocated, 32-63 reads as zero.
 		size := d.cluster() / subclusters
 		sub := uint(off % d.cluster() / size)
 		p.len = size - off%size
-		if l2[i+1]>>sub&1 != 0 && l2[i+1]>>(32+sub)&1 == 0 {
-			p.kind = plain
+		switch {
+		case l2[i+1]>>(32+sub)&1 != 0:
+			p.kind = layer.Zero
+		case l2[i+1]>>sub&1 != 0:
+			p.kind = layer.Data
 		}
-	case p.entry&flagZero == 0 && p.entry&offsetMask != 0:
-		p.kind = plain
+	case p.entry&flagZero != 0:
+		p.kind = layer.Zero
+	// In a file of its own the first cluster of data may be at 0; then the
+	// flag tells it from none.
+	case p.entry&offsetMask != 0, d.external && p.entry&flagCopied != 0:
+		p.kind = layer.Data
 	}
 	return p
 }
 
 func (d *reader) Size() int64 { return d.size }
 
-func (d *reader) NextData(off int64) (disk.Extent, error) {
-	if off < 0 {
-		return disk.Extent{}, io.EOF
-	}
-	var run disk.Extent
-	for off < d.size {
-		l2, err := d.l2(off)
-		if err != nil {
-			return disk.Extent{}, err
-		}
-		end := min(off-off%d.l1Span()+d.l1Span(), d.size)
-		if l2 == nil {
-			off = end
-		}
-		for off < end {
-			p := d.find(l2, off)
-			if p.kind == hole && run.Len > 0 {
-				return run, nil
-			}
-			p.len = min(p.len, end-off)
-			if p.kind != hole {
-				if run.Len == 0 {
-					run.Off = off
-				}
-				run.Len += p.len
-			}
-			off += p.len
-		}
-		if run.Len > 0 {
-			return run, nil
-		}
-	}
-	return disk.Extent{}, io.EOF
-}
-
-func (d *reader) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, errors.New("reading at a negative offset")
-	}
-	if off >= d.size {
-		return 0, io.EOF
-	}
-	var eof error
-	if int64(len(p)) > d.size-off {
-		p, eof = p[:d.size-off], io.EOF
-	}
-	for done := 0; done < len(p); {
-		n, err := d.readRun(p[done:], off+int64(done))
-		if err != nil {
-			return done, fmt.Errorf("reading qcow2 byte %d: %w", off+int64(done), err)
-		}
-		done += n
-	}
-	return len(p), eof
-}
-
-// readRun reads up to the end of the cluster or subcluster, or of the hole
-// that an L1 entry stands for.
-func (d *reader) readRun(p []byte, off int64) (int, error) {
+// Find implements layer.Layer.
+func (d *reader) Find(off int64) (layer.Kind, int64, error) {
 	l2, err := d.l2(off)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
+	end := min(off-off%d.l1Span()+d.l1Span(), d.size)
 	if l2 == nil {
-		n := min(d.l1Span()-off%d.l1Span(), int64(len(p)))
-		clear(p[:n])
-		return int(n), nil
+		return layer.Absent, end - off, nil
+	}
+	p := d.find(l2, off)
+	for at := off + p.len; at < end && p.len < maxRun; {
+		next := d.find(l2, at)
+		if next.kind != p.kind || p.kind == layer.Data {
+			break
+		}
+		p.len, at = p.len+next.len, at+next.len
+	}
+	return p.kind, p.len, nil
+}
+
+// ReadData implements layer.Layer.
+func (d *reader) ReadData(p []byte, off int64) error {
+	l2, err := d.l2(off)
+	if err != nil {
+		return err
 	}
 	at := d.find(l2, off)
-	p = p[:min(at.len, int64(len(p)))]
-	switch at.kind {
-	case hole:
-		clear(p)
-	case plain:
-		err = d.readPlain(p, int64(at.entry&offsetMask), off%d.cluster())
-	case packed:
-		var cluster []byte
-		cluster, err = d.unpacked.Get(int64(at.entry), func() ([]byte, error) { return d.unpackCluster(at.entry) })
-		if err == nil {
-			copy(p, cluster[off%d.cluster():])
-		}
+	if !at.packed {
+		return d.readPlain(p, int64(at.entry&offsetMask), off%d.cluster())
 	}
-	return len(p), err
+	cluster, err := d.unpacked.Get(int64(at.entry), func() ([]byte, error) { return d.unpackCluster(at.entry) })
+	if err == nil {
+		copy(p, cluster[off%d.cluster():])
+	}
+	return err
 }
 
 // readPlain reads from a cluster of the file. The last one may be cut short:
 // what is missing reads as zero.
 func (d *reader) readPlain(p []byte, cluster, off int64) error {
-	if cluster%d.cluster() != 0 || cluster == 0 || cluster >= d.n {
-		return fmt.Errorf("its cluster is said to be at %d, in a file of %d bytes", cluster, d.n)
+	if cluster%d.cluster() != 0 || cluster == 0 && !d.external || cluster >= d.dataSize {
+		return fmt.Errorf("its cluster is said to be at %d, in a file of %d bytes", cluster, d.dataSize)
 	}
-	n, err := d.r.ReadAt(p, cluster+off)
+	n, err := d.data.ReadAt(p, cluster+off)
 	clear(p[n:])
 	if errors.Is(err, io.EOF) {
 		return nil
