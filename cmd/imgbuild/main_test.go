@@ -10,11 +10,13 @@ import (
 
 	"github.com/imgbuild/imgbuild/builder/store"
 	"github.com/imgbuild/imgbuild/stages/sandbox"
+	"github.com/imgbuild/imgbuild/vm/keep"
 )
 
 func TestMain(m *testing.M) {
-	// Inside a sandbox this program is also the relay to the app.
-	if sandbox.HelperMain(os.Args) {
+	// Inside a sandbox this program is also the relay to the app, and beside a
+	// machine in the background its keeper.
+	if sandbox.HelperMain(os.Args) || keep.HelperMain(os.Args) {
 		return
 	}
 	testscript.Main(m, map[string]func(){"imgbuild": func() { os.Exit(run()) }})

@@ -18,8 +18,9 @@ import (
 type runOptions struct {
 	buildOptions
 	machineFlags
-	ports []string
-	write bool
+	ports  []string
+	write  bool
+	detach bool
 }
 
 func (c *cli) runCommand() *cobra.Command {
@@ -32,19 +33,25 @@ to stdout. The ports of the recipe are reached on 127.0.0.1. Ctrl-C presses the
 power button; a second Ctrl-C pulls the plug. What the guest writes to its disk
 is lost at the end unless --write is given.
 
+With --detach the machine goes on in the background, and its ID is printed:
+` + "`imgbuild ps`, `logs` and `stop`" + ` take over.
+
 KVM is used when a canary guest shows that it works, else emulation. The machine
 is one of these targets; flags replace parts of it:
 
 ` + target.Help(),
-		Example: "  imgbuild run hello.yaml -p 18080:8080\n  imgbuild run out/hello.qcow2 --on uefi --memory 128MiB",
-		Args:    cobra.ExactArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args[0], o) },
+		Example: "  imgbuild run hello.yaml -p 18080:8080\n  imgbuild run out/hello.qcow2 --on uefi --memory 128MiB\n" +
+			"  imgbuild run -d hello.yaml",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), args[0], o) },
 	}
 	o.addBuild(cmd)
 	o.addMachine(cmd, "bios", "the target to boot on, such as bios, uefi or vmware")
 	cmd.Flags().StringVarP(&o.out, "output", "o", "out", "folder of the outputs when a recipe is built")
 	cmd.Flags().StringArrayVarP(&o.ports, "publish", "p", nil, "lead a port here to a port of the guest: 18080:8080; 0:8080 picks a free one")
 	cmd.Flags().BoolVar(&o.write, "write", false, "let the guest change the image")
+	cmd.Flags().BoolVarP(&o.detach, "detach", "d", false, "run in the background and print the machine's ID")
+	c.jsonFlag(cmd)
 	return cmd
 }
 
@@ -63,6 +70,9 @@ func (c *cli) run(ctx context.Context, arg string, o runOptions) error {
 	if _, err := forwards(o.ports, nil); err != nil {
 		return err
 	}
+	if c.json && !o.detach {
+		return fault.New(fault.Usage, errors.New("--json: what a machine writes is no JSON"), "add --detach")
+	}
 	s, err := c.find(ctx, arg, o.buildOptions)
 	if err != nil {
 		return err
@@ -71,11 +81,21 @@ func (c *cli) run(ctx context.Context, arg string, o runOptions) error {
 	if err != nil {
 		return err
 	}
-	opts.Console, opts.Write = c.stdout, o.write
+	opts.Write = o.write
 	if opts.Ports, err = forwards(o.ports, s.ports); err != nil {
 		return err
 	}
-	m, err := vm.New(targets[0].Fill(opts))
+	opts = targets[0].Fill(opts)
+	if o.detach {
+		return c.detach(ctx, targets[0].Name, opts)
+	}
+	return c.runHere(ctx, opts)
+}
+
+// runHere runs a machine until it ends, or is told to.
+func (c *cli) runHere(ctx context.Context, opts vm.Options) error {
+	opts.Console = c.stdout
+	m, err := vm.New(opts)
 	if err != nil {
 		return err
 	}
@@ -87,10 +107,15 @@ func (c *cli) run(ctx context.Context, arg string, o runOptions) error {
 	accel, why := r.Accel()
 	why, _, _ = strings.Cut(why, "\n")
 	fmt.Fprintf(c.stderr, "imgbuild: booting %s by %s (%s)\n", opts.Disk, accel, why)
-	for _, p := range r.Ports() {
+	c.tellPorts(r.Ports())
+	return c.attend(ctx, r)
+}
+
+// tellPorts says where the ports of a guest are.
+func (c *cli) tellPorts(ports []vm.Forward) {
+	for _, p := range ports {
 		fmt.Fprintf(c.stderr, "imgbuild: 127.0.0.1:%d leads to port %d of the guest\n", p.Host, p.Guest)
 	}
-	return c.attend(ctx, r)
 }
 
 // stopGrace is how long an interrupted run waits for the guest to stop.
