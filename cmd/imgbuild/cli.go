@@ -96,7 +96,7 @@ func (c *cli) root() *cobra.Command {
 		return fault.New(fault.Usage, err, "`"+cmd.CommandPath()+" --help` lists the flags")
 	})
 	cmd.AddCommand(
-		c.buildCommand(), c.runCommand(), c.testCommand(), c.inspectCommand(),
+		c.buildCommand(), c.runCommand(), c.testCommand(), c.inspectCommand(), c.auditCommand(),
 		c.psCommand(), c.logsCommand(), c.stopCommand(),
 		c.sanitizeCommand(), c.planCommand(), c.lockCommand(), c.initCommand(), c.recipeCommand(),
 		c.kernelCommand(), c.cacheCommand(), c.versionCommand(), c.completionCommand(),

@@ -1,0 +1,87 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/sanitize"
+)
+
+// scanRuns scans what was not read through a filesystem.
+func (a *auditor) scanRuns(ctx context.Context) error {
+	walked := func(off int64) bool {
+		i, ok := a.volumeAt(off)
+		return ok && a.walked[i]
+	}
+	produce := func(ctx context.Context, emit func(job) error) error {
+		return a.runs(walked, func(r run) error {
+			s := source{a.disk, r.Extent, ""}
+			return a.chunks(r, func(own disk.Extent) error {
+				return emit(func(w *worker) result { return a.scanChunk(w, s, own) })
+			})
+		})
+	}
+	p := pool{workers: a.Workers, take: a.take}
+	return p.run(ctx, newWorker, produce)
+}
+
+// scanChunk is the job of one chunk of the disk.
+func (a *auditor) scanChunk(w *worker, s source, own disk.Extent) result {
+	res := result{found: newTally(maxChunkFindings), cost: own.Len}
+	var err error
+	res.scanned, err = w.scan(a.dead, s, own, func(f Finding) {
+		if !a.place(&f) {
+			return
+		}
+		res.found.add(f)
+		if f.Kind == File {
+			a.unpackDead(w, s, f, res.found.add)
+		}
+	})
+	if err != nil {
+		res.problems = append(res.problems, Problem{Offset: own.Off, Error: fmt.Sprintf("reading %d bytes: %v", own.Len, err)})
+	}
+	for _, kind := range kinds {
+		sortFindings(res.found.findings[kind])
+	}
+	return res
+}
+
+// place says whose bytes a finding on the disk lies in. It returns false for
+// what is no finding there: the structures of a filesystem that lives, unless
+// all is asked for.
+func (a *auditor) place(f *Finding) bool {
+	g, ok := a.ledger.At(f.Offset)
+	if !ok {
+		return false
+	}
+	f.Class, f.Owner = g.Class, clean(g.Owner)
+	return f.Kind != File || a.All || g.Class != sanitize.Metadata
+}
+
+// take adds what a job found to the whole.
+func (a *auditor) take(r result) error {
+	a.scanned += r.scanned
+	a.files += r.files
+	for _, p := range r.problems {
+		a.problem(p)
+	}
+	var failed error
+	a.total.merge(r.found, func(f *Finding) bool {
+		if a.total.covers(f) {
+			return false
+		}
+		a.total.cover(f)
+		a.judge(f)
+		if a.Found != nil && failed == nil {
+			failed = a.Found(*f)
+		}
+		return true
+	})
+	if a.Progress != nil {
+		a.done += r.cost
+		a.Progress(a.done, a.ledger.Size)
+	}
+	return failed
+}

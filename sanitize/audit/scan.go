@@ -1,0 +1,187 @@
+package audit
+
+import (
+	"encoding/binary"
+	"io"
+	"slices"
+
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/sanitize/audit/carve"
+)
+
+// block is the unit, in bytes, in which zeros are left out and texts begin.
+const block = 4096
+
+// maxChunkFindings bounds the findings of each kind that one job keeps.
+const maxChunkFindings = 8192
+
+// worker is the memory of one goroutine.
+type worker struct {
+	buf   []byte
+	outer *searcher
+	inner *searcher // of what an archive holds, while outer goes on
+	// stream holds a part of what is unpacked; it is made when first needed.
+	stream []byte
+}
+
+// searcher looks for anchors and measures what they lead to.
+type searcher struct {
+	view *carve.View
+	hits []hit
+}
+
+func newWorker() *worker {
+	return &worker{
+		buf:   make([]byte, lookBack+chunkSize+lookAhead),
+		outer: &searcher{view: carve.NewView(carve.Window{})}, inner: &searcher{view: carve.NewView(carve.Window{})},
+	}
+}
+
+// hit is a place where an anchor stands.
+type hit struct {
+	seeker int
+	at     int64 // where the anchor begins in the source
+}
+
+// source is a stretch of bytes to scan.
+type source struct {
+	io.ReaderAt
+	disk.Extent
+	// path is that of the live file; "" for bytes of the disk.
+	path string
+}
+
+// scan looks at the bytes of own, which lie in s. emit is told what is found,
+// with offsets in the source. It returns how many of the bytes are in blocks
+// that are not zero.
+func (w *worker) scan(set *scanSet, s source, own disk.Extent, emit func(Finding)) (int64, error) {
+	from := max(own.Off-lookBack, s.Off) &^ 1
+	to := min(own.End()+lookAhead, s.End())
+	buf := w.buf[:to-from]
+	if n, err := s.ReadAt(buf, from); n < len(buf) {
+		if int64(n) < own.End()-from {
+			return 0, readError(err)
+		}
+		buf = buf[:n]
+	}
+	window := carve.Window{Data: buf, Off: from, Start: s.Off, End: s.End(), Rest: s.ReaderAt}
+	return w.outer.search(set, window, own, s.path, emit), nil
+}
+
+// readError is err, or what a reader that returns less should have said.
+func readError(err error) error {
+	if err == nil || err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// search looks at the bytes of own in a window.
+func (s *searcher) search(set *scanSet, win carve.Window, own disk.Extent, path string, emit func(Finding)) (scanned int64) {
+	s.view.Reset(win)
+	s.hits = s.hits[:0]
+	for span := range nonZero(win, own) {
+		scanned += int64(span[1] - span[0])
+		set.Find(win.Data, span[0], span[1], func(anchor, pos int) {
+			s.hits = append(s.hits, hit{anchor, win.Off + int64(pos)})
+		})
+		if len(s.hits) > maxHits {
+			s.measure(set, path, emit)
+		}
+	}
+	s.measure(set, path, emit)
+	if set.carving {
+		s.texts(win, own, emit)
+	}
+	return scanned
+}
+
+// maxHits bounds the anchors that wait to be measured.
+const maxHits = 64 << 10
+
+// nonZero yields the ranges of win.Data within own, in whole blocks of the
+// source, that hold other bytes than zero. Ranges begin at even places.
+func nonZero(win carve.Window, own disk.Extent) func(func([2]int) bool) {
+	return func(yield func([2]int) bool) {
+		start := -1
+		for at := own.Off; at < own.End(); {
+			end := min((at/block+1)*block, own.End())
+			from, to := int(at-win.Off), int(end-win.Off)
+			zero := disk.IsZero(win.Data[from:to])
+			if !zero && start < 0 {
+				start = from
+			}
+			if zero && start >= 0 {
+				if !yield([2]int{start, from}) {
+					return
+				}
+				start = -1
+			}
+			at = end
+		}
+		if start >= 0 {
+			yield([2]int{start, int(own.End() - win.Off)})
+		}
+	}
+}
+
+// measure follows the hits, in the order of where their files begin.
+func (s *searcher) measure(set *scanSet, path string, emit func(Finding)) {
+	v := s.view
+	slices.SortFunc(s.hits, func(a, b hit) int {
+		x, y := a.at-set.seekers[a.seeker].at, b.at-set.seekers[b.seeker].at
+		if x != y {
+			return int(min(max(x-y, -1), 1))
+		}
+		return a.seeker - b.seeker
+	})
+	ends := make([]int64, len(set.types))
+	for _, h := range s.hits {
+		k := set.seekers[h.seeker]
+		start := h.at - k.at
+		if start%k.unit != 0 || !v.MoveTo(start) {
+			continue
+		}
+		if k.rule != nil {
+			if m, ok := k.rule.Check(v, path); ok {
+				emit(secretFinding(k.rule, m, start))
+			}
+			continue
+		}
+		if start < ends[k.typ] {
+			continue
+		}
+		t := set.types[k.typ]
+		f, ok := t.Measure(v)
+		if !ok {
+			continue
+		}
+		if f.Confidence >= carve.Medium {
+			ends[k.typ] = start - f.Back + f.Size
+		}
+		if set.carving {
+			emit(fileFinding(t, f, start-f.Back))
+		}
+		if r := set.rules.ByFile(t.Name); r != nil && f.Confidence >= carve.Medium {
+			emit(fileSecret(r, f, start-f.Back))
+		}
+	}
+	s.hits = s.hits[:0]
+}
+
+// texts looks for texts at the beginning of blocks where none goes on.
+func (s *searcher) texts(win carve.Window, own disk.Extent, emit func(Finding)) {
+	v := s.view
+	for at := (own.Off + block - 1) / block * block; at+8 < own.End(); at += block {
+		i := at - win.Off
+		if binary.LittleEndian.Uint64(win.Data[i:]) == 0 || at > win.Start && i > 0 && carve.IsText(win.Data[i-1:i]) {
+			continue
+		}
+		if !v.MoveTo(at) {
+			continue
+		}
+		if f, ok := carve.Text(v); ok {
+			emit(fileFinding(carve.Type{Name: "txt", Title: "plain text"}, f, at))
+		}
+	}
+}

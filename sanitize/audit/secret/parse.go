@@ -1,0 +1,178 @@
+package secret
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/imgbuild/imgbuild/sanitize/audit/match"
+)
+
+//go:embed rules.yaml
+var builtin []byte
+
+// File is a file of rules.
+type File struct {
+	Rules []Rule  `yaml:"rules,omitempty"`
+	Allow []Allow `yaml:"allow,omitempty"`
+}
+
+// Allow lets findings pass, for a reason.
+type Allow struct {
+	// Rule is the identifier of a rule, or the name of a carved type.
+	Rule string `yaml:"rule" json:"rule"`
+	// Path is a pattern of the owner's path; every owner when empty.
+	Path string `yaml:"path,omitempty" json:"path,omitempty"`
+	// Reason says why; it must not be empty.
+	Reason string `yaml:"reason" json:"reason"`
+
+	re *regexp.Regexp
+}
+
+// Builtin returns the rules that come with imgbuild.
+func Builtin() ([]Rule, error) {
+	f, err := Parse(bytes.NewReader(builtin))
+	return f.Rules, err
+}
+
+// Parse reads a file of rules. Unknown keys are errors.
+func Parse(r io.Reader) (File, error) {
+	var f File
+	err := yaml.NewDecoder(r, yaml.Strict()).Decode(&f)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return File{}, errors.New(yaml.FormatError(err, false, false))
+	}
+	var faults []error
+	seen := map[string]bool{}
+	for i := range f.Rules {
+		r := &f.Rules[i]
+		if err := r.compile(); err != nil {
+			faults = append(faults, fmt.Errorf("rule %d (%s): %w", i+1, r.ID, err))
+		}
+		if seen[r.ID] {
+			faults = append(faults, fmt.Errorf("rule %d: another one is named %s", i+1, r.ID))
+		}
+		seen[r.ID] = true
+	}
+	for i := range f.Allow {
+		if err := f.Allow[i].Compile(); err != nil {
+			faults = append(faults, fmt.Errorf("allow %d: %w", i+1, err))
+		}
+	}
+	return f, errors.Join(faults...)
+}
+
+// Compile checks an entry and makes it ready.
+func (a *Allow) Compile() (err error) {
+	switch {
+	case a.Rule == "":
+		return errors.New("rule is missing: name the rule that may be broken")
+	case strings.TrimSpace(a.Reason) == "":
+		return errors.New("reason is missing: say why the finding may stay")
+	case a.Path != "":
+		a.re, err = compileGlob(a.Path)
+	}
+	return err
+}
+
+// Allows reports whether a lets a finding of a rule in owner pass.
+func (a *Allow) Allows(rule, owner string) bool {
+	return a.Rule == rule && (a.re == nil || a.re.MatchString(owner))
+}
+
+// compile checks a rule and makes it ready.
+func (r *Rule) compile() error {
+	switch {
+	case r.ID == "" || r.Title == "" || r.Severity == 0:
+		return errors.New("id, title and severity are needed")
+	case len(r.Anchors) == 0 && len(r.Files) == 0 && len(r.Paths) == 0:
+		return errors.New("it looks for nothing: give anchors, files or paths")
+	case (len(r.Anchors) > 0) != (r.Pattern != ""):
+		return errors.New("anchors and pattern belong together")
+	case r.Window < 0 || r.Window > maxWindow:
+		return fmt.Errorf("window is %d, the most is %d", r.Window, maxWindow)
+	case r.Near != nil && (r.Near.Within <= 0 || r.Near.Within > maxNear):
+		return fmt.Errorf("near.within is %d, the most is %d", r.Near.Within, maxNear)
+	}
+	if r.Window == 0 {
+		r.Window = defaultWindow
+	}
+	for i, a := range r.Anchors {
+		if len(a) < match.MinAnchor {
+			return fmt.Errorf("anchor %q is shorter than %d bytes", a, match.MinAnchor)
+		}
+		if r.Fold {
+			r.Anchors[i] = strings.ToLower(a)
+		}
+	}
+	return r.compilePatterns()
+}
+
+func (r *Rule) compilePatterns() error {
+	var faults []error
+	compile := func(key, text, format string) *regexp.Regexp {
+		if text == "" {
+			return nil
+		}
+		re, err := regexp.Compile(fmt.Sprintf(format, text))
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", key, err))
+		}
+		return re
+	}
+	r.re = compile("pattern", r.Pattern, `\A(?:%s)`)
+	r.content = compile("content", r.Content, `%s`)
+	if r.Near != nil {
+		r.near = compile("near.pattern", r.Near.Pattern, `%s`)
+	}
+	if r.Protected != nil {
+		r.protected = compile("protected.pattern", r.Protected.Pattern, `%s`)
+	}
+	for _, u := range r.Unlike {
+		r.unlike = append(r.unlike, compile("unlike", u, `%s`))
+	}
+	for _, p := range r.Paths {
+		re, err := compileGlob(p)
+		faults = append(faults, err)
+		r.paths = append(r.paths, re)
+	}
+	return errors.Join(faults...)
+}
+
+// compileGlob turns a pattern of paths into an expression. "**/" is any
+// number of folders, "*" any part of a name, "?" a character.
+func compileGlob(glob string) (*regexp.Regexp, error) {
+	var s strings.Builder
+	s.WriteString(`\A`)
+	for rest := glob; rest != ""; {
+		switch {
+		case strings.HasPrefix(rest, "**/"):
+			s.WriteString(`(?:.*/)?`)
+			rest = rest[3:]
+		case strings.HasPrefix(rest, "**"):
+			s.WriteString(`.*`)
+			rest = rest[2:]
+		case rest[0] == '*':
+			s.WriteString(`[^/]*`)
+			rest = rest[1:]
+		case rest[0] == '?':
+			s.WriteString(`[^/]`)
+			rest = rest[1:]
+		default:
+			n := strings.IndexAny(rest, "*?")
+			if n < 0 {
+				n = len(rest)
+			}
+			s.WriteString(regexp.QuoteMeta(rest[:n]))
+			rest = rest[n:]
+		}
+	}
+	s.WriteString(`\z`)
+	return regexp.Compile(`(?s)` + s.String())
+}

@@ -1,0 +1,178 @@
+package audit
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/sanitize/audit/carve"
+)
+
+// Bounds on what is unpacked of one archive.
+const (
+	maxUnpacked = 256 << 20 // bytes, of all members together
+	maxMember   = 64 << 20  // bytes of one member
+	maxMembers  = 20_000
+)
+
+// errTooMuch ends an archive that unpacks to more than is looked at.
+var errTooMuch = errors.New("the archive unpacks to more than is looked at")
+
+// maxDirectory bounds what is read of the directory of a zip file, in bytes:
+// all of it is held in memory.
+const maxDirectory = 16 << 20
+
+// budget is a reader that ends when enough was read.
+type budget struct {
+	io.ReaderAt
+	left int64
+}
+
+func (b *budget) ReadAt(p []byte, off int64) (int, error) {
+	if b.left -= int64(len(p)); b.left < 0 {
+		return 0, errTooMuch
+	}
+	return b.ReaderAt.ReadAt(p, off)
+}
+
+// zipNames are the endings of zip files that are live; others are not tried,
+// whatever their content.
+var zipNames = []string{".zip", ".jar", ".war", ".ear", ".apk", ".aar", ".whl", ".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp", ".egg", ".nupkg"}
+
+// unpack scans what a live archive holds, one level deep. An archive that is
+// damaged is none.
+func (a *auditor) unpack(w *worker, s source, emit func(Finding)) error {
+	head := make([]byte, min(4, s.Len))
+	if n, err := s.ReadAt(head, 0); n < len(head) {
+		return readError(err)
+	}
+	switch {
+	case string(head) == "PK\x03\x04" && slices.Contains(zipNames, strings.ToLower(path.Ext(s.path))):
+		return a.unpackZip(w, s, emit)
+	case bytes.HasPrefix(head, []byte("\x1f\x8b\x08")):
+		return a.unpackGzip(w, s, emit)
+	}
+	return nil
+}
+
+// unpackDead scans what a recovered archive holds. What is damaged yields
+// what it can.
+func (a *auditor) unpackDead(w *worker, s source, f Finding, emit func(Finding)) {
+	if f.Confidence < carve.Medium {
+		return
+	}
+	part := source{io.NewSectionReader(s, f.Offset, f.Length), disk.Extent{Len: f.Length}, ""}
+	inside := func(x Finding) {
+		x.Offset, x.Length, x.Class, x.Owner = f.Offset, f.Length, f.Class, f.Owner
+		emit(x)
+	}
+	switch f.family {
+	case "zip":
+		a.unpackZip(w, part, inside)
+	case "gz":
+		a.unpackGzip(w, part, inside)
+	}
+}
+
+// unpackZip scans the members of a zip file.
+func (a *auditor) unpackZip(w *worker, s source, emit func(Finding)) error {
+	b := &budget{s, maxDirectory}
+	z, err := zip.NewReader(b, s.Len)
+	if err != nil {
+		if errors.Is(err, errTooMuch) {
+			return err
+		}
+		return nil
+	}
+	b.left = math.MaxInt64
+	left := int64(maxUnpacked)
+	for i, m := range z.File {
+		if i == maxMembers || left <= 0 {
+			return errTooMuch
+		}
+		r, err := m.Open()
+		if err != nil {
+			continue
+		}
+		n, err := a.scanStream(w, r, m.Name, min(left, maxMember), emit)
+		r.Close()
+		left -= n
+		if errors.Is(err, errTooMuch) && left <= 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// unpackGzip scans what a gzip file holds.
+func (a *auditor) unpackGzip(w *worker, s source, emit func(Finding)) error {
+	z, err := gzip.NewReader(io.NewSectionReader(s, 0, s.Len))
+	if err != nil {
+		return nil
+	}
+	name := z.Name
+	if name == "" {
+		name = strings.TrimSuffix(path.Base(s.path), ".gz")
+	}
+	_, err = a.scanStream(w, z, name, maxUnpacked, emit)
+	if errors.Is(err, errTooMuch) {
+		return err
+	}
+	return nil
+}
+
+// streamWindow is how much of a stream is in memory, in bytes.
+const streamWindow = 1 << 20
+
+// scanStream scans up to limit bytes of a member called name, and returns how
+// many it read. Findings have their offsets in the archive's place.
+func (a *auditor) scanStream(w *worker, r io.Reader, name string, limit int64, emit func(Finding)) (int64, error) {
+	if len(w.stream) == 0 {
+		w.stream = make([]byte, lookBack+streamWindow+lookAhead)
+	}
+	place := func(x Finding) {
+		x.Inside = clean(name)
+		if x.Offset > 0 {
+			x.Inside = fmt.Sprintf("%s at byte %d", x.Inside, x.Offset)
+		}
+		x.Offset = 0
+		emit(x)
+	}
+	// base is the offset of the first byte of the window, done where the scan
+	// goes on, have the end of what is known.
+	var base, done, have int64
+	for first := true; ; first = false {
+		n, err := io.ReadFull(r, w.stream[have-base:])
+		have += int64(n)
+		if first {
+			for _, m := range a.Rules.CheckPath("/"+name, w.stream[:min(have, headSize)]) {
+				place(secretFinding(m.Rule, m.Match, 0))
+			}
+		}
+		last := err != nil
+		end := have
+		if !last {
+			end -= lookAhead
+		}
+		win := carve.Window{Data: w.stream[:have-base], Off: base, Start: base, End: have}
+		w.inner.search(a.live, win, disk.Extent{Off: done, Len: end - done}, "/"+name, place)
+		done = end
+		switch {
+		case last:
+			return have, nil
+		case have >= limit:
+			return have, errTooMuch
+		}
+		keep := done - lookBack - base
+		copy(w.stream, w.stream[keep:have-base])
+		base += keep
+	}
+}
