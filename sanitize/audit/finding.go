@@ -68,10 +68,17 @@ func (f *Finding) Dead() bool { return f.Class != sanitize.Live }
 // End returns the offset behind the finding.
 func (f *Finding) End() int64 { return f.Offset + f.Length }
 
-// sortFindings sorts by place, then by what tells them apart.
+// sortFindings sorts by place, then by what tells them apart. What is only
+// text comes behind what has a structure, which explains it.
 func sortFindings(list []Finding) {
+	weight := func(f *Finding) int {
+		if f.Kind == File && textual(f.Rule) {
+			return 1
+		}
+		return 0
+	}
 	slices.SortStableFunc(list, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(b.Length, a.Length), cmp.Compare(a.Kind, b.Kind),
+		return cmp.Or(cmp.Compare(a.Offset, b.Offset), weight(&a)-weight(&b), cmp.Compare(b.Length, a.Length), cmp.Compare(a.Kind, b.Kind),
 			cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Owner, b.Owner), cmp.Compare(a.FileOffset, b.FileOffset), cmp.Compare(a.Inside, b.Inside))
 	})
 }
