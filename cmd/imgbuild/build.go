@@ -14,11 +14,13 @@ import (
 	"github.com/imgbuild/imgbuild/builder/view"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/stages"
+	"github.com/imgbuild/imgbuild/vm/matrix"
 )
 
 // buildOptions are the flags of `imgbuild build`.
 type buildOptions struct {
 	recipeFlags
+	gateFlags
 	out     string
 	explain bool
 	verify  bool
@@ -32,9 +34,14 @@ func (c *cli) buildCommand() *cobra.Command {
 		Short: "Build the appliance of a recipe",
 		Long: `Build makes the outputs that the recipe asks for, and NAME.json, which tells
 their digests and sizes and what the scrub found. Stages whose inputs have not
-changed are reused from the cache.`,
-		Example: "  imgbuild build hello.yaml -o out\n  imgbuild build hello.yaml --set runtime.jvm.profile=fast-start --explain",
-		Args:    cobra.ExactArgs(1),
+changed are reused from the cache.
+
+With --test the finished disk is booted and the recipe's checks are made, as by
+` + "`imgbuild test`" + `, before any output is written: when one fails, the build ends in
+exit code 6 and the folder of the outputs is as it was.`,
+		Example: "  imgbuild build hello.yaml -o out\n  imgbuild build hello.yaml --set runtime.jvm.profile=fast-start --explain\n" +
+			"  imgbuild build hello.yaml --test=quick,vmware --junit checks.xml",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			result, err := c.build(cmd.Context(), args[0], o)
 			if err != nil {
@@ -50,6 +57,7 @@ changed are reused from the cache.`,
 		},
 	}
 	o.addBuild(cmd)
+	o.addGate(cmd)
 	c.jsonFlag(cmd)
 	cmd.Flags().StringVarP(&o.out, "output", "o", "out", "folder of the outputs")
 	cmd.Flags().BoolVar(&o.explain, "explain", false, "say of each stage why it ran or was reused")
@@ -60,7 +68,7 @@ changed are reused from the cache.`,
 
 // build runs a build with its progress on stderr.
 func (c *cli) build(ctx context.Context, recipe string, o buildOptions) (*stages.Result, error) {
-	if err := writable("--trace", o.trace); err != nil {
+	if err := errors.Join(o.gateFlags.check(), writable("--trace", o.trace)); err != nil {
 		return nil, err
 	}
 	started := time.Now()
@@ -80,7 +88,7 @@ func (c *cli) build(ctx context.Context, recipe string, o buildOptions) (*stages
 		}
 		v.Event(e)
 	}
-	result, err := c.buildSession(ctx, q)
+	result, tested, err := c.buildSession(ctx, q, o.gateFlags)
 	if o.trace != "" && len(events) > 0 {
 		if traceErr := writeTrace(o.trace, events); err == nil {
 			err = traceErr
@@ -90,23 +98,34 @@ func (c *cli) build(ctx context.Context, recipe string, o buildOptions) (*stages
 	if closeErr := v.Close(); err == nil {
 		err = closeErr
 	}
+	if tested != nil && !tested.OK && view.Mode(c.progress) != view.JSON {
+		err = errors.Join(tested.WriteText(c.stderr), err)
+	}
 	if err != nil && view.Mode(c.progress) == view.JSON {
 		err = reported{err} // by the last event
 	}
 	return result, err
 }
 
-func (c *cli) buildSession(ctx context.Context, q stages.Request) (*stages.Result, error) {
+// buildSession builds, tests when there is a gate, and writes the outputs.
+func (c *cli) buildSession(ctx context.Context, q stages.Request, f gateFlags) (*stages.Result, *matrix.Result, error) {
 	s, err := stages.Open(ctx, q)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer s.Close()
 	results, err := s.Run(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return s.Export(ctx, results)
+	var tested *matrix.Result
+	if f.on() {
+		if tested, err = c.gate(ctx, s, results, f); err != nil {
+			return nil, tested, err
+		}
+	}
+	result, err := s.Export(ctx, results)
+	return result, tested, err
 }
 
 // writable checks that the file of a flag can be made, long before it is. An

@@ -76,7 +76,7 @@ func (c *cli) test(ctx context.Context, arg string, o testOptions) error {
 	if err != nil {
 		return err
 	}
-	result, err := c.matrix(ctx, s, o)
+	result, err := c.matrix(ctx, s, o, func(target string, run *matrix.Run) { c.tellRun(s.image, target, run) })
 	if err != nil {
 		return err
 	}
@@ -102,8 +102,8 @@ func (o testOptions) check(c *cli) error {
 	return writable("--junit", o.junit)
 }
 
-// matrix makes the checks of a subject on every target.
-func (c *cli) matrix(ctx context.Context, s subject, o testOptions) (*matrix.Result, error) {
+// matrix makes the checks of a subject on every target, and tells of them.
+func (c *cli) matrix(ctx context.Context, s subject, o testOptions, tell func(string, *matrix.Run)) (*matrix.Result, error) {
 	machine, err := o.machineFlags.options(c, s)
 	if err != nil {
 		return nil, err
@@ -117,8 +117,7 @@ func (c *cli) matrix(ctx context.Context, s subject, o testOptions) (*matrix.Res
 	}
 	machine.Ports = checkedPorts(s.checks)
 	return matrix.Test(ctx, matrix.Options{
-		Machine: machine, Targets: targets, Checks: vm.Checks{List: s.checks}, Parallel: o.parallel,
-		Tell: func(target string, run *matrix.Run) { c.tellRun(s.image, target, run) },
+		Machine: machine, Targets: targets, Checks: vm.Checks{List: s.checks}, Parallel: o.parallel, Tell: tell,
 	})
 }
 
@@ -130,14 +129,19 @@ func (c *cli) tellRun(image, target string, run *matrix.Run) {
 	case run.OK():
 		fmt.Fprintf(c.stderr, "imgbuild: %s: %d checks succeeded\n", target, len(run.Results))
 	default:
-		var failed []string
-		for _, res := range run.Results {
-			if !res.OK {
-				failed = append(failed, res.Check)
-			}
-		}
-		fmt.Fprintf(c.stderr, "imgbuild: %s: %s failed\n", target, strings.Join(failed, " and "))
+		fmt.Fprintf(c.stderr, "imgbuild: %s: %s\n", target, failedChecks(run))
 	}
+}
+
+// failedChecks names the checks of a run that failed.
+func failedChecks(run *matrix.Run) string {
+	var failed []string
+	for _, res := range run.Results {
+		if !res.OK {
+			failed = append(failed, res.Check)
+		}
+	}
+	return strings.Join(failed, " and ") + " failed"
 }
 
 // defaultChecks are for a recipe without any: its ports must take connections,
