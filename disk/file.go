@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 )
 
 // punchMin is the shortest run worth a hole, in bytes. On ext4 a hole costs as
@@ -12,11 +13,20 @@ import (
 // that is the price for getting the space back.
 const punchMin = 64 << 10
 
+// zeroBlock is what zeros are written from.
+var zeroBlock [1 << 20]byte
+
 // File is a raw disk image in a sparse file or on a block device. It is a
 // [Writer] and a [Sink]. It is safe for concurrent use.
 type File struct {
 	f    *os.File
 	size int64
+
+	// The last answer of NextData: what lies between asked and run is a hole.
+	// To find where a run ends costs the more the longer it is.
+	mu    sync.Mutex
+	asked int64
+	run   Extent
 }
 
 // OpenFile opens a raw image or a block device for reading.
@@ -83,7 +93,18 @@ func (d *File) WriteAt(p []byte, off int64) (int, error) {
 	if err := checkRange("writing", off, int64(len(p)), d.size); err != nil {
 		return 0, err
 	}
-	return d.f.WriteAt(p, off)
+	n, err := d.f.WriteAt(p, off)
+	d.forget(Extent{Off: off, Len: int64(len(p))})
+	return n, err
+}
+
+// forget drops what is known of holes, unless the range lies in data.
+func (d *File) forget(e Extent) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e.Off < d.run.Off || e.End() > d.run.End() {
+		d.asked, d.run = 0, Extent{}
+	}
 }
 
 // NextData implements [Reader] by asking the filesystem for holes. Where it
@@ -92,6 +113,21 @@ func (d *File) NextData(off int64) (Extent, error) {
 	if off < 0 || off >= d.size {
 		return Extent{}, io.EOF
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if off < d.asked || off >= d.run.End() {
+		run, err := d.seek(off)
+		if err != nil {
+			return Extent{}, err
+		}
+		d.asked, d.run = off, run
+	}
+	from := max(off, d.run.Off)
+	return Extent{Off: from, Len: d.run.End() - from}, nil
+}
+
+// seek asks the filesystem.
+func (d *File) seek(off int64) (Extent, error) {
 	start, err := seekData(d.f, off)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return Extent{Off: off, Len: d.size - off}, nil
@@ -115,6 +151,7 @@ func (d *File) Punch(off, n int64) error {
 	}
 	if n >= punchMin {
 		err := punchHole(d.f, off, n)
+		d.forget(Extent{Len: d.size})
 		if !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
@@ -124,7 +161,7 @@ func (d *File) Punch(off, n int64) error {
 
 // zero overwrites what the range holds of data.
 func (d *File) zero(e Extent) error {
-	zeros := make([]byte, min(e.Len, 1<<20))
+	zeros := zeroBlock[:min(e.Len, int64(len(zeroBlock)))]
 	for off := e.Off; off < e.End(); {
 		run, err := d.NextData(off)
 		if errors.Is(err, io.EOF) || err == nil && run.Off >= e.End() {

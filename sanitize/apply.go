@@ -143,6 +143,9 @@ func (a *applier) zone(z zone) error {
 	shared := &units{zone: z}
 	var whole []deadRun
 	for r := a.next(z); r.Len > 0; r = a.next(z) {
+		if r.stored == 0 {
+			continue // a hole
+		}
 		from, to := z.inner(r.Extent)
 		if from >= to {
 			shared.add(r.Off, r.End())

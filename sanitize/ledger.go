@@ -56,6 +56,7 @@ type Labeler interface {
 // accounts for it. The error wraps [ErrRefused] when a filesystem must not be
 // scrubbed as it is.
 func Read(ctx context.Context, r disk.Reader, drivers []Driver, opts ReadOptions) (*Ledger, error) {
+	r = disk.Cached(r)
 	l := &Ledger{Size: r.Size()}
 	t, err := readTable(r)
 	if err != nil {

@@ -40,6 +40,7 @@ func Prepare(ctx context.Context, r disk.Reader, opts Options) (*Plan, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
+	r = disk.Cached(r)
 	l, err := Read(ctx, r, opts.Drivers, ReadOptions{})
 	if err != nil {
 		return nil, err

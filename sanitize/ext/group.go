@@ -101,6 +101,26 @@ type bitmap []byte
 
 func (b bitmap) set(i int64) bool { return b[i/8]>>(i%8)&1 == 1 }
 
+// run returns bit i, and how many bits from i on, up to end, are like it.
+func (b bitmap) run(i, end int64) (set bool, n int64) {
+	set = b.set(i)
+	same := byte(0)
+	if set {
+		same = 0xff
+	}
+	for at := i; at < end; {
+		switch {
+		case at%8 == 0 && at+8 <= end && b[at/8] == same:
+			at += 8
+		case b.set(at) == set:
+			at++
+		default:
+			return set, at - i
+		}
+	}
+	return set, end - i
+}
+
 // inodesInUse reads the inode bitmap of group g; nil when none is in use.
 func (f *filesystem) inodesInUse(g int64) (bitmap, error) {
 	if f.groups[g].inodeUninit {

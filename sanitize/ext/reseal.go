@@ -136,7 +136,7 @@ func (s *sealer) mapBlocks(n *inode, m fileMap) error {
 			continue
 		}
 		b := make([]byte, s.f.block)
-		if err := sanitize.ReadFull(s.w, b, t.phys*s.f.block); err != nil {
+		if err := sanitize.ReadFull(s.f.r, b, t.phys*s.f.block); err != nil {
 			return err
 		}
 		if err := s.put(b[at:at+4], crc(n.seed(s.f.super), b[:at]), t.phys*s.f.block+at); err != nil {

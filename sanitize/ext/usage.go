@@ -20,78 +20,99 @@ type usage struct {
 	bits   bitmap
 }
 
-// allocated reports whether block is in use. known is false in a group whose
-// bitmap is not initialised.
-func (u *usage) allocated(block int64) (used, known bool, err error) {
-	if block < u.f.firstData {
-		return true, true, nil
-	}
+// load reads the bitmap of the group that block lies in, and returns the block
+// behind the group.
+func (u *usage) load(block int64) (end int64, err error) {
 	g := (block - u.f.firstData) / u.f.blocksPerGroup
 	if g != u.group {
 		if err := u.ctx.Err(); err != nil {
-			return false, false, err
+			return 0, err
 		}
 		if u.bits, err = u.f.blocksInUse(g); err != nil {
-			return false, false, err
+			return 0, err
 		}
 		u.group = g
 	}
-	if u.bits == nil {
-		return false, false, nil
+	return min(u.f.groupStart(g)+u.f.blocksPerGroup, u.f.blocks), nil
+}
+
+// run returns whether block is in use, and the end of the run of blocks up to
+// end that are so as well. A group without a bitmap is one run; known is false.
+func (u *usage) run(block, end int64) (used, known bool, next int64, err error) {
+	if block < u.f.firstData {
+		return true, true, min(u.f.firstData, end), nil
 	}
-	return u.bits.set((block - u.f.groupStart(g)) / u.f.cluster), true, nil
+	last, err := u.load(block)
+	if err != nil {
+		return false, false, 0, err
+	}
+	end = min(end, last)
+	if u.bits == nil {
+		return false, false, end, nil
+	}
+	start := u.f.groupStart(u.group)
+	first, limit := (block-start)/u.f.cluster, (end-start+u.f.cluster-1)/u.f.cluster
+	used, length := u.bits.run(first, limit)
+	return used, true, min(start+(first+length)*u.f.cluster, end), nil
 }
 
 func (u *usage) claimed(g sanitize.Region) error {
-	for b := g.Off / u.f.block; b*u.f.block < g.End(); b++ {
-		used, known, err := u.allocated(b)
+	last := (g.End() + u.f.block - 1) / u.f.block
+	for b := g.Off / u.f.block; b < last; {
+		used, known, next, err := u.run(b, last)
 		if err != nil {
 			return err
 		}
 		if known && !used {
 			return fmt.Errorf("block %d of %s is free in the bitmap", b, g.Owner)
 		}
+		b = next
 	}
 	return u.emit(g)
 }
 
 func (u *usage) unclaimed(e disk.Extent) error {
-	var run sanitize.Region
-	for b := e.Off / u.f.block; b < e.End()/u.f.block; b++ {
-		class, owner, err := u.classify(b)
+	var last sanitize.Region
+	end := e.End() / u.f.block
+	for b := e.Off / u.f.block; b < end; {
+		used, _, next, err := u.run(b, end)
 		if err != nil {
 			return err
 		}
-		if run.Len > 0 && run.Class == class && run.Owner == owner {
-			run.Len += u.f.block
+		class, owner := sanitize.Free, "free blocks"
+		if used {
+			class, owner = u.unowned(b)
+			if u.f.cluster > 1 { // another cluster may be another matter
+				next = min(next, b+u.f.cluster-(b-u.f.firstData)%u.f.cluster)
+			}
+		}
+		g := sanitize.Region{Extent: disk.Extent{Off: b * u.f.block, Len: (next - b) * u.f.block}, Class: class, Owner: owner}
+		b = next
+		if last.Len > 0 && last.Class == class && last.Owner == owner {
+			last.Len += g.Len
 			continue
 		}
-		if run.Len > 0 {
-			if err := u.emit(run); err != nil {
+		if last.Len > 0 {
+			if err := u.emit(last); err != nil {
 				return err
 			}
 		}
-		run = sanitize.Region{Extent: disk.Extent{Off: b * u.f.block, Len: u.f.block}, Class: class, Owner: owner}
+		last = g
 	}
-	return u.emit(run)
+	return u.emit(last)
 }
 
-func (u *usage) classify(block int64) (sanitize.Class, string, error) {
-	used, _, err := u.allocated(block)
-	switch {
-	case err != nil:
-		return 0, "", err
-	case !used:
-		return sanitize.Free, "free blocks", nil
-	case u.f.cluster > 1:
+// unowned says what a block is that is in use and that nothing leads to.
+func (u *usage) unowned(block int64) (sanitize.Class, string) {
+	if u.f.cluster > 1 {
 		if p, ok := u.neighbour(block); ok {
 			if p.Class == sanitize.Live || p.Class == sanitize.Slack {
-				return sanitize.Slack, "unmapped blocks of a cluster", nil
+				return sanitize.Slack, "unmapped blocks of a cluster"
 			}
-			return sanitize.Metadata, "rest of a metadata cluster", nil
+			return sanitize.Metadata, "rest of a metadata cluster"
 		}
 	}
-	return sanitize.Unknown, "allocated blocks without an owner", nil
+	return sanitize.Unknown, "allocated blocks without an owner"
 }
 
 // neighbour returns a piece in the cluster of block.
