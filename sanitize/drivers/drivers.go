@@ -4,6 +4,7 @@ package drivers
 
 import (
 	"github.com/imgbuild/imgbuild/sanitize"
+	"github.com/imgbuild/imgbuild/sanitize/btrfs"
 	"github.com/imgbuild/imgbuild/sanitize/erofs"
 	"github.com/imgbuild/imgbuild/sanitize/ext"
 	"github.com/imgbuild/imgbuild/sanitize/fat"
@@ -17,6 +18,7 @@ import (
 // which has hardly a magic, comes last.
 func All() []sanitize.Driver {
 	return []sanitize.Driver{
+		btrfs.Driver{},
 		erofs.Driver{},
 		ext.Driver{},
 		ntfs.Driver{},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"sort"
 
 	"github.com/imgbuild/imgbuild/disk"
@@ -86,6 +87,9 @@ func (f *filesystem) mapping(ctx context.Context, k fork, seen visited) (fileMap
 func (f *filesystem) addRun(m *fileMap, rec []byte) error {
 	hi, lo := binary.BigEndian.Uint64(rec), binary.BigEndian.Uint64(rec[8:])
 	r := run{logical: int64(hi << 1 >> 10), count: int64(lo & (1<<21 - 1)), unwritten: hi>>63 != 0}
+	if r.logical > math.MaxInt64/f.block-r.count {
+		return fmt.Errorf("logical block %d", r.logical)
+	}
 	var err error
 	if r.phys, err = f.physical(hi&(1<<9-1)<<43 | lo>>21); err != nil {
 		return err

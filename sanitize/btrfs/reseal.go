@@ -1,0 +1,134 @@
+package btrfs
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"slices"
+	"sort"
+
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/sanitize"
+)
+
+// Reseal recomputes the checksums of superblocks, of tree blocks, and of the
+// data sectors that no file shows. Only what differs is written.
+func (f *filesystem) Reseal(ctx context.Context, w disk.Writer) error {
+	after := *f
+	after.r = w
+	c, err := after.count(ctx)
+	if err != nil {
+		return err
+	}
+	s := sealer{f: &after, w: w}
+	for _, e := range c.extents {
+		if !e.tree {
+			s.dead = append(s.dead, c.unseen(e)...)
+		}
+	}
+	for _, logical := range slices.Sorted(maps.Keys(c.nodes)) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := s.block(logical); err != nil {
+			return err
+		}
+	}
+	for _, off := range f.copies() {
+		b, ok, err := after.readCopy(off)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		if err := s.put(b, off); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type sealer struct {
+	f    *filesystem
+	w    disk.Writer
+	dead []disk.Extent // logical, ascending
+}
+
+// put renews the checksum at the start of b, which lies at off.
+func (s *sealer) put(b []byte, off int64) error {
+	sum := s.f.sums.of(b[sumField:])
+	if bytes.Equal(b[:len(sum)], sum) {
+		return nil
+	}
+	_, err := s.w.WriteAt(sum, off)
+	return err
+}
+
+// block seals each copy of a tree block.
+func (s *sealer) block(logical int64) error {
+	at, err := s.f.places(logical, s.f.nodeSize)
+	if err != nil {
+		return err
+	}
+	for _, off := range at {
+		b := make([]byte, s.f.nodeSize)
+		if err := sanitize.ReadFull(s.w, b, off); err != nil {
+			return err
+		}
+		if err := s.dataSums(b, off); err != nil {
+			return err
+		}
+		if err := s.put(b, off); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dataSums renews the checksums of dead sectors in a leaf of the checksum tree
+// (BTRFS section "Checksum items"): one behind the other, for the sectors from
+// the offset of the key on.
+func (s *sealer) dataSums(b []byte, off int64) error {
+	n, err := parseNode(b, rootOf(b))
+	if err != nil || n.owner != treeSums {
+		return err
+	}
+	for _, it := range n.items {
+		if it.kind != kindSum {
+			continue
+		}
+		count := int64(len(it.data)) / s.f.sums.size
+		from := int64(it.offset)
+		to := from + count*s.f.sector
+		i := sort.Search(len(s.dead), func(i int) bool { return s.dead[i].End() > from })
+		for ; i < len(s.dead) && s.dead[i].Off < to; i++ {
+			for at := max(s.dead[i].Off, from); at < min(s.dead[i].End(), to); at += s.f.sector {
+				if err := s.dataSum(it.data[(at-from)/s.f.sector*s.f.sums.size:], at, off+it.at+(at-from)/s.f.sector*s.f.sums.size); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// dataSum renews the checksum, stored at off, of the sector at a logical
+// address.
+func (s *sealer) dataSum(old []byte, logical, off int64) error {
+	at, err := s.f.places(logical, s.f.sector)
+	if err != nil {
+		return err
+	}
+	b := make([]byte, s.f.sector)
+	if err := sanitize.ReadFull(s.w, b, at[0]); err != nil {
+		return err
+	}
+	sum := s.f.sums.of(b)
+	if bytes.Equal(old[:len(sum)], sum) {
+		return nil
+	}
+	copy(old, sum)
+	_, err = s.w.WriteAt(sum, off)
+	return err
+}
