@@ -29,8 +29,8 @@ type format struct {
 func formats() []format {
 	return []format{
 		{"qcow2", begins(qcow2.Magic), qcow2.OpenWith},
-		{"vmdk", begins(vmdk.Magic), alone(vmdk.Open)},
-		{"vmdk", begins(vmdk.DescriptorMagic), alone(vmdk.Open)},
+		{"vmdk", begins(vmdk.Magic), vmdk.OpenWith},
+		{"vmdk", begins(vmdk.DescriptorMagic), vmdk.OpenWith},
 		{"vhd", begins(vhd.Magic), alone(vhd.Open)},
 		{"vhd", func(_, tail []byte) bool { return vhd.IsFixed(tail) }, alone(vhd.Open)},
 		{"vhdx", begins(vhdx.Magic), alone(vhdx.Open)},

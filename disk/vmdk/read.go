@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/compress/zlib"
 
 	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/disk/internal/layer"
 	"github.com/imgbuild/imgbuild/disk/internal/lru"
 )
 
@@ -18,8 +19,8 @@ const (
 	cachedGrains = 4
 )
 
-// reader is a disk.Reader.
-type reader struct {
+// sparse is a sparse extent.
+type sparse struct {
 	header
 	r         io.ReaderAt
 	n         int64
@@ -29,27 +30,11 @@ type reader struct {
 	grains    *lru.Cache[[]byte]
 }
 
-// Open reads the disk in the n bytes of r. It keeps the grain directory in
-// memory, 4 bytes for each 32 MiB of a disk with grains of the usual size.
-func Open(r io.ReaderAt, n int64) (disk.Reader, error) {
-	d, err := open(r, n)
-	if err != nil {
-		return nil, fmt.Errorf("opening a VMDK: %w", err)
-	}
-	return d, nil
-}
-
-func open(r io.ReaderAt, n int64) (*reader, error) {
-	d := &reader{r: r, n: n, tables: lru.New[[]uint32](cachedTables), grains: lru.New[[]byte](cachedGrains)}
-	p, err := d.sectors(0, min(n, headerSize))
-	if err == nil && len(p) < headerSize && !bytes.HasPrefix(p, []byte(DescriptorMagic)) {
-		err = io.ErrUnexpectedEOF
-	}
+func openSparse(r io.ReaderAt, n int64) (*sparse, error) {
+	d := &sparse{r: r, n: n, tables: lru.New[[]uint32](cachedTables), grains: lru.New[[]byte](cachedGrains)}
+	p, err := d.sectors(0, headerSize)
 	if err != nil {
 		return nil, fmt.Errorf("reading the header: %w", err)
-	}
-	if bytes.HasPrefix(p, []byte(DescriptorMagic)) {
-		return nil, refuse("it is a descriptor that names other files")
 	}
 	if d.header, err = decodeHeader(p); err != nil {
 		return nil, err
@@ -67,33 +52,30 @@ func open(r io.ReaderAt, n int64) (*reader, error) {
 		}
 	}
 	d.size = int64(d.capacity) * disk.SectorSize
-	if err := d.readDescriptor(); err != nil {
-		return nil, err
-	}
 	if d.directory, err = d.words(d.header.directory, d.header.tables()); err != nil {
 		return nil, fmt.Errorf("reading the grain directory: %w", err)
 	}
 	return d, nil
 }
 
-// readDescriptor checks the embedded descriptor. It may be missing or blank:
+// readDescriptor reads the embedded descriptor. It may be missing or blank:
 // then the file belongs to one that names others.
-func (d *reader) readDescriptor() error {
+func (d *sparse) readDescriptor() (description, error) {
 	if d.descrSize > maxDescriptor/disk.SectorSize {
-		return fmt.Errorf("its descriptor has %d sectors", d.descrSize)
+		return description{}, fmt.Errorf("its descriptor has %d sectors", d.descrSize)
 	}
 	p, err := d.sectors(int64(min(d.descriptor, maxCapacity)), int64(d.descrSize)*disk.SectorSize)
 	if err != nil {
-		return fmt.Errorf("reading the descriptor: %w", err)
+		return description{}, fmt.Errorf("reading the descriptor: %w", err)
 	}
 	if d.descriptor == 0 || disk.IsZero(p) {
-		return refuse("it has no descriptor: it is a part of a larger disk")
+		return description{}, refuse("it has no descriptor: it is a part of a larger disk")
 	}
-	return checkDescriptor(string(p))
+	return parseDescriptor(string(p))
 }
 
 // sectors reads n bytes that begin at a sector.
-func (d *reader) sectors(sector, n int64) ([]byte, error) {
+func (d *sparse) sectors(sector, n int64) ([]byte, error) {
 	off := sector * disk.SectorSize
 	if sector < 0 || off > d.n || n > d.n-off {
 		return nil, fmt.Errorf("%d bytes in sector %d lie beyond the file of %d bytes", n, sector, d.n)
@@ -109,7 +91,7 @@ func (d *reader) sectors(sector, n int64) ([]byte, error) {
 }
 
 // words reads a table of 32-bit words.
-func (d *reader) words(sector uint64, n int64) ([]uint32, error) {
+func (d *sparse) words(sector uint64, n int64) ([]uint32, error) {
 	p, err := d.sectors(int64(min(sector, maxCapacity)), n*4)
 	if err != nil {
 		return nil, err
@@ -123,7 +105,7 @@ func (d *reader) words(sector uint64, n int64) ([]uint32, error) {
 
 // table returns the grain table for an offset of the disk, or nil when there
 // is none.
-func (d *reader) table(off int64) ([]uint32, error) {
+func (d *sparse) table(off int64) ([]uint32, error) {
 	at := d.directory[off/d.span()]
 	if at == 0 {
 		return nil, nil
@@ -137,107 +119,58 @@ func (d *reader) table(off int64) ([]uint32, error) {
 	})
 }
 
-// grain returns the sector of the grain for an offset, or 0 for a hole.
-func (d *reader) grain(table []uint32, off int64) uint32 {
-	at := table[off%d.span()/d.grainBytes()]
-	if at == 1 && d.flags&flagZeroGrains != 0 {
-		return 0
+// kind tells what is behind an entry of a grain table.
+func (d *sparse) kind(entry uint32) layer.Kind {
+	switch {
+	case entry == 0:
+		return layer.Absent
+	case entry == 1 && d.flags&flagZeroGrains != 0:
+		return layer.Zero
 	}
-	return at
+	return layer.Data
 }
 
-func (d *reader) Size() int64 { return d.size }
+func (d *sparse) Size() int64 { return d.size }
 
-func (d *reader) NextData(off int64) (disk.Extent, error) {
-	if off < 0 {
-		return disk.Extent{}, io.EOF
-	}
-	var run disk.Extent
-	for off < d.size {
-		table, err := d.table(off)
-		if err != nil {
-			return disk.Extent{}, err
-		}
-		end := min(off-off%d.span()+d.span(), d.size)
-		if table == nil {
-			off = end
-		}
-		for off < end {
-			next := min(off-off%d.grainBytes()+d.grainBytes(), end)
-			data := d.grain(table, off) != 0
-			if !data && run.Len > 0 {
-				return run, nil
-			}
-			if data && run.Len == 0 {
-				run.Off = off
-			}
-			if data {
-				run.Len = next - run.Off
-			}
-			off = next
-		}
-		if run.Len > 0 {
-			return run, nil
-		}
-	}
-	return disk.Extent{}, io.EOF
-}
-
-func (d *reader) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, errors.New("reading at a negative offset")
-	}
-	if off >= d.size {
-		return 0, io.EOF
-	}
-	var eof error
-	if int64(len(p)) > d.size-off {
-		p, eof = p[:d.size-off], io.EOF
-	}
-	for done := 0; done < len(p); {
-		n, err := d.readRun(p[done:], off+int64(done))
-		if err != nil {
-			return done, fmt.Errorf("reading VMDK byte %d: %w", off+int64(done), err)
-		}
-		done += n
-	}
-	return len(p), eof
-}
-
-// readRun reads up to the end of the grain, or of the hole that an entry of
-// the directory stands for.
-func (d *reader) readRun(p []byte, off int64) (int, error) {
+// Find implements layer.Layer.
+func (d *sparse) Find(off int64) (layer.Kind, int64, error) {
 	table, err := d.table(off)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
+	end := min(off-off%d.span()+d.span(), d.size)
 	if table == nil {
-		n := min(d.span()-off%d.span(), int64(len(p)))
-		clear(p[:n])
-		return int(n), nil
+		return layer.Absent, end - off, nil
 	}
-	inner := off % d.grainBytes()
-	p = p[:min(d.grainBytes()-inner, int64(len(p)))]
-	at := int64(d.grain(table, off))
-	if at == 0 {
-		clear(p)
-		return len(p), nil
+	i := off % d.span() / d.grainBytes()
+	kind, n := d.kind(table[i]), d.grainBytes()-off%d.grainBytes()
+	for i++; kind != layer.Data && off+n < end && d.kind(table[i]) == kind; i++ {
+		n += d.grainBytes()
 	}
+	return kind, n, nil
+}
+
+// ReadData implements layer.Layer.
+func (d *sparse) ReadData(p []byte, off int64) error {
+	table, err := d.table(off)
+	if err != nil {
+		return err
+	}
+	at, inner := int64(table[off%d.span()/d.grainBytes()]), off%d.grainBytes()
 	if d.flags&flagCompressed == 0 {
-		return len(p), d.readPlain(p, at*disk.SectorSize+inner)
+		return d.readPlain(p, at*disk.SectorSize+inner, inner)
 	}
 	grain, err := d.grains.Get(at, func() ([]byte, error) { return d.unpack(at, (off-inner)/disk.SectorSize) })
-	if err != nil {
-		return 0, err
+	if err == nil {
+		copy(p, grain[inner:])
 	}
-	copy(p, grain[inner:])
-	return len(p), nil
+	return err
 }
 
 // readPlain reads from a grain that is not compressed. The last one of the
 // file may be cut short: what is missing reads as zero.
-func (d *reader) readPlain(p []byte, at int64) error {
-	if at-at%d.grainBytes() >= d.n {
+func (d *sparse) readPlain(p []byte, at, inner int64) error {
+	if at-inner >= d.n {
 		return fmt.Errorf("its grain is said to be at %d, in a file of %d bytes", at, d.n)
 	}
 	n, err := d.r.ReadAt(p, at)
@@ -250,7 +183,7 @@ func (d *reader) readPlain(p []byte, at int64) error {
 
 // unpack reads the compressed grain in a sector of the file, which must be the
 // one for sector lba of the disk.
-func (d *reader) unpack(sector, lba int64) ([]byte, error) {
+func (d *sparse) unpack(sector, lba int64) ([]byte, error) {
 	marker, err := d.sectors(sector, grainMarker)
 	if err != nil {
 		return nil, fmt.Errorf("reading the marker of a grain: %w", err)

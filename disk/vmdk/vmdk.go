@@ -1,13 +1,15 @@
 // Package vmdk reads and writes VMware's hosted sparse extents, as described
 // in "Virtual Disk Format 5.0" (VMware, 2011).
 //
-// The reader knows monolithicSparse and streamOptimized files. A disk that
-// consists of several files, or that is a delta of another one, is refused.
+// The reader knows sparse extents, compressed or not, flat ones and empty
+// ones, disks that consist of several, and chains of deltas down to the whole
+// disk. What ESXi alone knows how to read, such as seSparse, is refused.
 //
-// The writer makes streamOptimized files, the form that OVF packages carry:
-// version 3, the grain directory at the end, a footer, and nothing behind the
-// end-of-stream marker, since importers hash what they parse. Grains are
-// compressed on all cores; the file is a function of the content.
+// The writer makes the five types of [Type]. streamOptimized is the form that
+// OVF packages carry: version 3, the grain directory at the end, a footer, and
+// nothing behind the end-of-stream marker, since importers hash what they
+// parse. Its grains are compressed on all cores. Files are a function of the
+// content.
 package vmdk
 
 import (
@@ -28,6 +30,7 @@ const DescriptorMagic = "# Disk DescriptorFile"
 // Flags of the header ("Hosted Sparse Extent Header").
 const (
 	flagNewLines   = 1 << 0
+	flagRedundant  = 1 << 1 // there is a second grain directory
 	flagZeroGrains = 1 << 2
 	flagCompressed = 1 << 16
 	flagMarkers    = 1 << 17

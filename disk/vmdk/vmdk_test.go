@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,15 +20,44 @@ import (
 )
 
 func TestFormat(t *testing.T) {
-	disktest.TestFormat(t, disktest.Format{
-		Create: func(f *os.File, size int64) (disk.Sink, error) { return vmdk.Create(f, size, vmdk.Options{}) },
-		Open:   func(f *os.File, n int64) (disk.Reader, error) { return vmdk.Open(f, n) },
-		Check:  judge,
+	for _, kind := range []vmdk.Type{vmdk.StreamOptimized, vmdk.MonolithicSparse, vmdk.MonolithicFlat, vmdk.SplitSparse, vmdk.SplitFlat} {
+		t.Run(string(kind), func(t *testing.T) {
+			disktest.TestFormat(t, disktest.Format{
+				Create: func(f *os.File, size int64) (disk.Sink, error) { return create(t, f, size, vmdk.Options{Type: kind}) },
+				Open:   func(f *os.File, n int64) (disk.Reader, error) { return vmdk.OpenWith(f, n, beside(t, f.Name())) },
+				Check:  func(t *testing.T, path string, want disk.Reader) { judge(t, path, want, kind) },
+			})
+		})
+	}
+}
+
+// create makes a disk whose other files lie beside f.
+func create(t testing.TB, f *os.File, size int64, opts vmdk.Options) (disk.Sink, error) {
+	return vmdk.CreateSet(f, size, opts, func(name string) (io.WriterAt, error) {
+		w, err := os.Create(filepath.Join(filepath.Dir(f.Name()), name))
+		if err == nil {
+			t.Cleanup(func() { w.Close() })
+		}
+		return w, err
 	})
 }
 
+// beside opens the files beside an image.
+func beside(t testing.TB, path string) disk.Opener {
+	return func(name, format string) (disk.Reader, error) {
+		if format != "raw" {
+			return nil, fmt.Errorf("asked for format %q", format)
+		}
+		d, err := disk.OpenFile(filepath.Join(filepath.Dir(path), filepath.Base(name)))
+		if err == nil {
+			t.Cleanup(func() { d.Close() })
+		}
+		return d, err
+	}
+}
+
 // judge asks qemu-img.
-func judge(t *testing.T, path string, want disk.Reader) {
+func judge(t *testing.T, path string, want disk.Reader, kind vmdk.Type) {
 	if want.Size() == 0 {
 		return // QEMU refuses VMDKs without capacity
 	}
@@ -48,7 +78,7 @@ func judge(t *testing.T, path string, want disk.Reader) {
 	if err := json.Unmarshal([]byte(disktest.Run(t, qemu, "info", "-f", "vmdk", "--output=json", path)), &info); err != nil {
 		t.Fatal(err)
 	}
-	if rounded := (want.Size() + 511) / 512 * 512; info.VirtualSize != rounded || info.Specific.Data.CreateType != "streamOptimized" {
+	if rounded := (want.Size() + 511) / 512 * 512; info.VirtualSize != rounded || info.Specific.Data.CreateType != string(kind) {
 		t.Errorf("qemu-img says %+v, want %d bytes", info, rounded)
 	}
 }
@@ -60,7 +90,9 @@ func TestReadsQEMU(t *testing.T) {
 		t.Skip("runs qemu-img many times")
 	}
 	qemu := disktest.Program(t, "qemu-img", "qemu-utils")
-	for _, subformat := range []string{"streamOptimized", "monolithicSparse", "monolithicSparse,zeroed_grain=on"} {
+	for _, subformat := range []string{
+		"streamOptimized", "monolithicSparse", "monolithicSparse,zeroed_grain=on", "monolithicFlat", "twoGbMaxExtentSparse", "twoGbMaxExtentFlat",
+	} {
 		t.Run(subformat, func(t *testing.T) {
 			for _, s := range disktest.Samples() {
 				if s.Disk.Size()%512 != 0 || s.Disk.Size() == 0 || s.Disk.Size() > 1<<34 {
@@ -68,17 +100,90 @@ func TestReadsQEMU(t *testing.T) {
 				}
 				path := filepath.Join(t.TempDir(), "vmdk")
 				disktest.Run(t, qemu, "convert", "-f", "raw", "-O", "vmdk", "-o", "subformat="+subformat, disktest.RawFile(t, s.Disk), path)
-				p, err := os.ReadFile(path)
-				if err != nil {
-					t.Fatal(err)
-				}
-				r, err := vmdk.Open(bytes.NewReader(p), int64(len(p)))
-				if err != nil {
-					t.Fatalf("%s: %v", s.Name, err)
-				}
-				disktest.TestReader(t, r, s.Disk)
+				disktest.TestReader(t, openPath(t, path), s.Disk)
 			}
 		})
+	}
+}
+
+func openPath(t testing.TB, path string) disk.Reader {
+	t.Helper()
+	f, err := disk.OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	r, err := vmdk.OpenWith(f, f.Size(), beside(t, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestDeltas reads a chain of deltas, of disks in one file and in several, and
+// refuses one whose parent was changed since.
+func TestDeltas(t *testing.T) {
+	qemu, qemuIO := disktest.Program(t, "qemu-img", "qemu-utils"), disktest.Program(t, "qemu-io", "qemu-utils")
+	for _, base := range []string{"monolithicSparse", "streamOptimized", "twoGbMaxExtentFlat"} {
+		dir := t.TempDir()
+		path := func(name string) string { return filepath.Join(dir, name) }
+		disktest.Run(t, qemu, "create", "-f", "raw", path("raw"), "3G")
+		disktest.Run(t, qemuIO, "-f", "raw", "-c", "write -P 1 0 1M", "-c", "write -P 2 2500M 100k", path("raw"))
+		disktest.Run(t, qemu, "convert", "-f", "raw", "-O", "vmdk", "-o", "subformat="+base, path("raw"), path("base.vmdk"))
+		disktest.Run(t, qemu, "create", "-f", "vmdk", "-o", "zeroed_grain=on", "-b", path("base.vmdk"), "-F", "vmdk", path("one.vmdk"))
+		disktest.Run(t, qemuIO, "-f", "vmdk", "-c", "write -P 3 64k 128k", "-c", "write -z 512k 128k", path("one.vmdk"))
+		disktest.Run(t, qemu, "create", "-f", "vmdk", "-b", path("one.vmdk"), "-F", "vmdk", path("two.vmdk"))
+		disktest.Run(t, qemuIO, "-f", "vmdk", "-c", "write -P 4 2500M 4k", path("two.vmdk"))
+		disktest.Run(t, qemu, "convert", "-f", "vmdk", "-O", "raw", path("two.vmdk"), path("want"))
+		want, err := disk.OpenFile(path("want"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer want.Close()
+		disktest.TestReader(t, openPath(t, path("two.vmdk")), want)
+
+		disktest.Run(t, qemuIO, "-f", "vmdk", "-c", "write -P 9 0 4k", path("one.vmdk"))
+		f, err := disk.OpenFile(path("two.vmdk"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		_, err = vmdk.OpenWith(f, f.Size(), beside(t, path("two.vmdk")))
+		if err == nil || !strings.Contains(err.Error(), "was changed") {
+			t.Errorf("%s: a parent that was changed: %v", base, err)
+		}
+	}
+}
+
+// TestDescriptorFiles reads descriptors as VMware's programs write them, with
+// empty extents and offsets, and refuses what only ESXi reads.
+func TestDescriptorFiles(t *testing.T) {
+	dir := t.TempDir()
+	flat := bytes.Repeat([]byte("flat"), 4096)
+	if err := os.WriteFile(filepath.Join(dir, "a-flat.vmdk"), flat, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open := func(extents string) (disk.Reader, error) {
+		text := vmdk.DescriptorMagic + "\nversion=1\nencoding=\"UTF-8\"\nCID=00000001\nparentCID=FFFFFFFF\ncreateType=\"vmfs\"\n\n" + extents + "\nddb.x = \"y\"\n"
+		return vmdk.OpenWith(strings.NewReader(text), int64(len(text)), beside(t, filepath.Join(dir, "a.vmdk")))
+	}
+	r, err := open("RW 8 ZERO\nRW 16 VMFS \"a-flat.vmdk\" 8\nRDONLY 8 FLAT \"a-flat.vmdk\" 0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := disk.NewMemory(32 * 512)
+	if _, err := want.WriteAt(flat[:24*512], 8*512); err != nil {
+		t.Fatal(err)
+	}
+	disktest.TestReader(t, r, want)
+	for extents, word := range map[string]string{
+		"": "no extents", "RW x FLAT \"a-flat.vmdk\" 0": "no number", "RW 8 FLAT \"a-flat.vmdk": "quote",
+		"RW 80 FLAT \"a-flat.vmdk\" 0": "cut short", "RW 8 FLAT \"none\" 0": "none", "RW 8 SESPARSE \"a-sesparse.vmdk\"": "SESPARSE",
+		"NOACCESS 8 FLAT \"a-flat.vmdk\" 0": "not be read", "RW 8 SPARSE \"a-flat.vmdk\"": "magic",
+	} {
+		if _, err := open(extents); err == nil || !strings.Contains(err.Error(), word) {
+			t.Errorf("%s: %v", extents, err)
+		}
 	}
 }
 
@@ -253,4 +358,24 @@ func BenchmarkWrite(b *testing.B) {
 			}
 		})
 	}
+}
+
+// FuzzDescriptor reads descriptors that name one file.
+func FuzzDescriptor(f *testing.F) {
+	for _, extents := range []string{"RW 8 ZERO\nRW 16 VMFS \"x\" 8", "RW 81920 SPARSE \"x\"", "RW 8 FLAT \"x\" 0"} {
+		f.Add(vmdk.DescriptorMagic + "\nCID=1\nparentCID=ffffffff\n" + extents + "\n")
+	}
+	f.Add(vmdk.DescriptorMagic + "\nCID=1\nparentCID=1\nparentFileNameHint=\"x\"\nRW 8 ZERO")
+	file := encode(f, "imgbuild", vmdk.Options{})
+	f.Fuzz(func(t *testing.T, text string) {
+		content := disk.NewMemory(int64(len(file)))
+		if _, err := content.WriteAt(file, 0); err != nil {
+			t.Fatal(err)
+		}
+		r, err := vmdk.OpenWith(strings.NewReader(text), int64(len(text)), func(string, string) (disk.Reader, error) { return content, nil })
+		if err != nil {
+			return
+		}
+		disktest.Walk(t, r)
+	})
 }

@@ -16,15 +16,7 @@ import (
 // deflateLevel is where a higher level costs much and gains little.
 const deflateLevel = 6
 
-// Options are the choices of a writer.
-type Options struct {
-	// Name is the file name in the descriptor: "disk.vmdk" when empty.
-	Name string
-	// Seed, when given, decides the content ID; otherwise the content does.
-	Seed []byte
-}
-
-// writer is a disk.Sink. The file grows strictly forward, but for the
+// writer is the disk.Sink of a streamOptimized file. The file grows strictly forward, but for the
 // descriptor near its beginning, which Close writes: it holds the content ID.
 // Kept in memory are the grain directory and one grain table.
 type writer struct {
@@ -43,40 +35,42 @@ type writer struct {
 	closed    bool
 }
 
-// Create returns a sink that writes a streamOptimized file for a disk of size
-// bytes into w, which must be empty. The size is rounded up to whole sectors,
-// as the format wants it. Close does not close w.
-func Create(w io.WriterAt, size int64, opts Options) (disk.Sink, error) {
-	if opts.Name == "" {
-		opts.Name = "disk.vmdk"
-	}
+// newStream returns the sink of a streamOptimized file.
+func newStream(w io.WriterAt, size int64, opts Options) (disk.Sink, error) {
 	h := header{
 		version: 3, flags: flagNewLines | flagCompressed | flagMarkers,
-		capacity: uint64(size)/disk.SectorSize + min(uint64(size)%disk.SectorSize, 1), grain: grainSectors,
+		capacity: sectors(size), grain: grainSectors,
 		descriptor: descriptorHome, descrSize: descriptorLen, perTable: tableEntries,
 		directory: gdAtEnd, overhead: overhead, algorithm: algorithmZlib,
 	}
-	err := checkName(opts.Name)
-	if err == nil {
-		err = h.check()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("creating a VMDK: %w", err)
+	if err := h.check(); err != nil {
+		return nil, err
 	}
 	d := &writer{w: w, opts: opts, head: h, sector: overhead, at: -1, id: blocks.NewID(),
 		directory: make([]uint32, h.tables()), table: make([]uint32, tableEntries)}
+	var err error
 	if d.pipe, err = pipe.New(newPacker, d.grain); err != nil {
-		return nil, fmt.Errorf("creating a VMDK: %w", err)
+		return nil, err
 	}
+	d.Assembler = newAssembler(size, d.pipe.Submit)
+	return d, nil
+}
+
+// newAssembler cuts writes into whole grains; the last is filled up with zeros.
+func newAssembler(size int64, emit func(off int64, grain []byte) error) *blocks.Assembler {
 	padded := make([]byte, grainSize)
-	d.Assembler = blocks.New(size, grainSize, func(off int64, block []byte) error {
-		if len(block) < grainSize { // the last of the disk
+	return blocks.New(size, grainSize, func(off int64, block []byte) error {
+		if len(block) < grainSize {
 			copy(padded, block)
 			block = padded
 		}
-		return d.pipe.Submit(off, block)
+		return emit(off, block)
 	})
-	return d, nil
+}
+
+// sectors rounds a size up to whole sectors.
+func sectors(size int64) uint64 {
+	return uint64(size)/disk.SectorSize + min(uint64(size)%disk.SectorSize, 1)
 }
 
 func newPacker() (pipe.Packer, error) {
@@ -189,7 +183,7 @@ func (d *writer) finish() error {
 	if _, err := d.metadata(markerEnd, nil); err != nil {
 		return err
 	}
-	text, err := descriptor(d.opts.Name, int64(d.head.capacity), d.contentID())
+	text, err := embed(StreamOptimized, int64(d.head.capacity), contentID(d.id, d.opts), d.opts.Name)
 	if err != nil {
 		return err
 	}
@@ -202,8 +196,8 @@ func (d *writer) finish() error {
 
 // contentID returns the long content ID. Its last four bytes are the CID, of
 // which the two largest values mean "none".
-func (d *writer) contentID() [16]byte {
-	id := d.id.Sum(d.opts.Seed)
+func contentID(ids *blocks.ID, opts Options) [16]byte {
+	id := ids.Sum(opts.Seed)
 	id[12] &= 0x7f
 	return id
 }

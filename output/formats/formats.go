@@ -16,6 +16,7 @@ import (
 	"github.com/imgbuild/imgbuild/output/raw"
 	"github.com/imgbuild/imgbuild/output/vhd"
 	"github.com/imgbuild/imgbuild/output/vhdx"
+	"github.com/imgbuild/imgbuild/output/vmdk"
 )
 
 // All returns every format, sorted by name.
@@ -29,6 +30,7 @@ func All() []output.Format {
 		raw.Format{},
 		vhd.Format{},
 		vhdx.Format{},
+		vmdk.Format{},
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Name() < list[j].Name() })
 	return list
