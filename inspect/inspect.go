@@ -1,6 +1,6 @@
 // Package inspect tells what is in an image that somebody hands over, whoever
-// made it: a disk (raw, qcow2, VMDK), an OVF package (OVA or loose files), or a
-// container image in an archive (an OCI layout, or what `docker save` writes).
+// made it: a disk (raw, qcow2, VMDK, VHD, VHDX), an OVF package (OVA or loose
+// files), or a container image in an archive (an OCI layout, or what `docker save` writes).
 //
 //	report, err := inspect.Read(ctx, "hello.ova")
 //	err = report.WriteText(os.Stdout)
@@ -37,7 +37,7 @@ import (
 // Report is what an image holds. Sizes and offsets are in bytes.
 type Report struct {
 	Path string `json:"path"`
-	// Format is raw, qcow2, vmdk, ova, ovf, oci or docker.
+	// Format is raw, qcow2, vmdk, vhd, vhdx, ova, ovf, oci or docker.
 	Format string `json:"format"`
 	// Size is that of the file, Allocated the space it takes on disk.
 	Size      int64 `json:"size"`
@@ -217,7 +217,7 @@ func (r *Report) readImage(ctx context.Context) error {
 	// Every file can be a raw image; only its content tells.
 	if format == "raw" && !d.recognised() && (r.Size == 0 || r.Size%512 != 0) {
 		return fault.New(fault.Input, errors.New("it is no image of a known kind"),
-			"disks are raw, qcow2 or VMDK; packages are OVA, or OVF by their .ovf; container images are archives")
+			"disks are raw, qcow2, VMDK, VHD or VHDX; packages are OVA, or OVF by their .ovf; container images are archives")
 	}
 	r.Disks = []Disk{d}
 	return nil

@@ -11,7 +11,7 @@ func (c *cli) inspectCommand() *cobra.Command {
 		Use:   "inspect IMAGE",
 		Short: "Show what is in an image, whoever made it",
 		Long: `Inspect tells what an image holds: the partitions and filesystems of a disk
-(raw, qcow2, VMDK) and whose each of its bytes is, the machine that an OVF
+(raw, qcow2, VMDK, VHD, VHDX) and whose each of its bytes is, the machine that an OVF
 package (OVA, or loose files by their .ovf) describes and whether its manifest
 holds, the configuration and layers of a container image in an archive. The
 image is only read, and nothing is unpacked.`,

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/builder/view"
+	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/output/convert"
+	"github.com/imgbuild/imgbuild/recipes"
+	"github.com/imgbuild/imgbuild/stages"
+)
+
+// convertFlags are the flags of `imgbuild convert`.
+type convertFlags struct {
+	format  string
+	options []string
+	disk    string
+	cpus    int
+	memory  string
+}
+
+func (c *cli) convertCommand() *cobra.Command {
+	var f convertFlags
+	cmd := &cobra.Command{
+		Use:   "convert IN OUT",
+		Short: "Turn an image into another format",
+		Long: `Convert turns a disk (raw, qcow2, VMDK, VHD, VHDX) into another container or
+into an OVF package, and a disk in a package (OVA, or loose files by their
+.ovf) into a file. The format is told by the suffix of OUT, or by --format:
+` + strings.Join(convert.Formats(), ", ") + `.
+
+The disk keeps every byte. What a package says beside it, and the new format
+has no place for, is reported as lost. Files get their names when they are
+complete; what was there before is replaced then. Other files that an image
+builds on are followed when they lie in its folder.`,
+		Example: "  imgbuild convert appliance.ova appliance.qcow2\n  imgbuild convert disk.qcow2 azure.vhd --option type=fixed\n" +
+			"  imgbuild convert disk.vhdx appliance.ova --cpus 2 --memory 1GiB --option hypervisor=virtualbox",
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			result, err := c.convert(cmd.Context(), args[0], args[1], f)
+			if err != nil {
+				return err
+			}
+			if c.json {
+				return writeJSON(c.stdout, result)
+			}
+			for _, file := range result.Files {
+				fmt.Fprintln(c.stdout, filepath.Join(filepath.Dir(args[1]), file.Path))
+			}
+			return nil
+		},
+	}
+	c.jsonFlag(cmd)
+	flags := cmd.Flags()
+	flags.StringVarP(&f.format, "format", "f", "", "format of OUT (default: by its suffix)")
+	flags.StringArrayVar(&f.options, "option", nil, "option of the format, as a recipe has it: --option type=fixed")
+	flags.StringVar(&f.disk, "disk", "", "which disk of a package, by its ID or file name")
+	flags.IntVar(&f.cpus, "cpus", 0, "processors that a package describes (default: as the source, or 1)")
+	flags.StringVarP(&f.memory, "memory", "m", "", "memory that a package describes, such as 512MiB (default: as the source, or 512MiB)")
+	return cmd
+}
+
+// convert converts with its progress, and what was lost, on stderr.
+func (c *cli) convert(ctx context.Context, in, out string, f convertFlags) (*convert.Result, error) {
+	started := time.Now()
+	o, err := f.conversion(in, out)
+	if err != nil {
+		return nil, err
+	}
+	v, err := view.New(view.Mode(c.progress), c.stderr, view.Options{Begin: started})
+	if err != nil {
+		return nil, fault.New(fault.Usage, err)
+	}
+	tell := func(kind builder.EventKind, e builder.Event) {
+		e.Time, e.Kind, e.Stage = time.Now(), kind, "convert"
+		v.Event(e)
+	}
+	tell(builder.Started, builder.Event{Title: in + " to " + out})
+	o.Progress = func(done, total int64) {
+		tell(builder.Progress, builder.Event{Done: done, Total: total, Unit: builder.Bytes})
+	}
+	result, err := convert.Run(ctx, o)
+	if err == nil {
+		for _, text := range result.Lost {
+			tell(builder.Warning, builder.Event{Message: "lost: " + text})
+		}
+		for _, text := range result.Assumed {
+			tell(builder.Warning, builder.Event{Message: "assumed: " + text})
+		}
+		tell(builder.Finished, builder.Event{Elapsed: time.Since(started)})
+	} else {
+		tell(builder.Failed, builder.Event{Error: err.Error(), Elapsed: time.Since(started)})
+	}
+	v.Event(builder.Completion(started, time.Now(), err))
+	if closeErr := v.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil && view.Mode(c.progress) == view.JSON {
+		err = reported{err} // by the last event
+	}
+	return result, err
+}
+
+// conversion turns the flags into options.
+func (f convertFlags) conversion(in, out string) (convert.Options, error) {
+	o := convert.Options{In: in, Out: out, Format: f.format, Disk: f.disk, CPUs: f.cpus, FormatOptions: map[string]any{}}
+	var err error
+	if o.Created, err = stages.EpochFromEnvironment(); err != nil {
+		return o, fault.New(fault.Usage, err, "give the seconds since 1970, or unset it")
+	}
+	for _, option := range f.options {
+		key, value, ok := strings.Cut(option, "=")
+		if !ok || key == "" {
+			return o, fault.New(fault.Usage, fmt.Errorf("--option %s: it is not KEY=VALUE", option), "for example --option type=fixed")
+		}
+		o.FormatOptions[key] = value
+	}
+	if f.cpus < 0 {
+		return o, fault.New(fault.Usage, fmt.Errorf("--cpus: %d is no number of processors", f.cpus))
+	}
+	if f.memory != "" {
+		n, err := recipes.ParseSize(f.memory)
+		if err != nil {
+			return o, fault.New(fault.Usage, fmt.Errorf("--memory: %w", err))
+		}
+		o.Memory = int64(n)
+	}
+	return o, nil
+}

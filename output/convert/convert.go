@@ -1,0 +1,137 @@
+// Package convert turns an image into another format: a disk into another
+// container or into an OVF package, and a disk in a package into a file.
+//
+//	result, err := convert.Run(ctx, convert.Options{In: "old.vmdk", Out: "new.qcow2"})
+//
+// A disk keeps every byte. What a description says beside the disk may have no
+// place in the new format: the result lists what was lost. The new files have
+// their names when they are complete; what was there before under a name is
+// replaced then, and stays as it was when the conversion fails.
+package convert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/output"
+	"github.com/imgbuild/imgbuild/output/formats"
+)
+
+// Options say what to convert into what.
+type Options struct {
+	In, Out string
+	// Format is the name of an output format; by the suffix of Out when empty.
+	Format string
+	// FormatOptions are those of the format, as a recipe has them.
+	FormatOptions map[string]any
+	// Disk chooses one of a package's, by its ID or the name of its file. It
+	// may be empty when there is but one.
+	Disk string
+	// CPUs and Memory, in bytes, are for a package whose source does not tell
+	// them, or tells others.
+	CPUs   int
+	Memory int64
+	// Created is the time that files and descriptors carry.
+	Created time.Time
+	// Progress, when not nil, is told how many bytes of the disk are done, and
+	// of how many.
+	Progress func(done, total int64)
+}
+
+// Result is what a conversion did.
+type Result struct {
+	// Source is the format of what was read, a package or a disk; DiskFormat
+	// that of the disk.
+	Source     string `json:"source"`
+	DiskFormat string `json:"diskFormat"`
+	Format     string `json:"format"`
+	// Size is the virtual size of the disk, in bytes.
+	Size  int64         `json:"size"`
+	Files []output.File `json:"files"`
+	// Lost is what the source says and the new files do not. Assumed is what
+	// they say and the source does not.
+	Lost    []string `json:"lost"`
+	Assumed []string `json:"assumed"`
+}
+
+// Run converts an image.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	t, err := chooseTarget(o.Out, o.Format)
+	if err != nil {
+		return nil, err
+	}
+	selected, err := formats.Select(t.format, o.FormatOptions)
+	if err != nil {
+		return nil, fault.New(fault.Usage, err)
+	}
+	src, err := openSource(o.In, o.Disk)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	if err := notItself(o.In, o.Out); err != nil {
+		return nil, err
+	}
+	r := &Result{Source: src.format, DiskFormat: src.diskFormat, Format: t.format, Size: src.disk.Size(), Lost: []string{}, Assumed: []string{}}
+	a := r.describe(o, t, src)
+	if r.Files, err = write(ctx, a, src.disk, t, selected, o.Progress); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// notItself refuses to convert a file into itself.
+func notItself(in, out string) error {
+	a, err := os.Stat(in)
+	if err != nil {
+		return nil // it is open already: it goes by another name now
+	}
+	b, err := os.Stat(out)
+	if err == nil && os.SameFile(a, b) {
+		return fault.New(fault.Usage, fmt.Errorf("%s and %s are the same file", in, out), "name another file")
+	}
+	if err == nil && b.IsDir() {
+		return fault.New(fault.Usage, fmt.Errorf("%s is a folder", out), "name a file in it")
+	}
+	return nil
+}
+
+// write makes the files in a folder of their own beside their place, and moves
+// them there when they are complete. The file that the user named comes last.
+func write(ctx context.Context, a output.Appliance, d disk.Reader, t target, s output.Selected, progress func(done, total int64)) (made []output.File, err error) {
+	if _, err := output.OpenDir(t.dir); err != nil {
+		return nil, err
+	}
+	scratch, err := os.MkdirTemp(t.dir, ".imgbuild-")
+	if err != nil {
+		return nil, fault.New(fault.Environment, fmt.Errorf("making a folder for the new files: %w", err))
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	dir, err := output.OpenDir(scratch)
+	if err != nil {
+		return nil, err
+	}
+	var tell func(int64)
+	if progress != nil {
+		tell = func(done int64) { progress(done, d.Size()) }
+	}
+	if made, err = output.Write(ctx, a, d, dir, []output.Selected{s}, tell); err != nil {
+		return nil, err
+	}
+	for i := len(made) - 1; i >= 0; i-- {
+		from := dir.Path(made[i].Path)
+		if made[i].Path == t.stem+t.suffix {
+			made[i].Path = t.name
+		}
+		if err := os.Rename(from, filepath.Join(t.dir, made[i].Path)); err != nil {
+			return nil, fault.New(fault.Environment, fmt.Errorf("naming the new files: %w", err))
+		}
+	}
+	return made, nil
+}

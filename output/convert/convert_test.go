@@ -1,0 +1,169 @@
+package convert_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/disk/disktest"
+	"github.com/imgbuild/imgbuild/disk/image"
+	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/output/convert"
+	"github.com/imgbuild/imgbuild/output/ovf"
+)
+
+// sample is a raw file of a disk of disktest.
+func sample(t *testing.T, name string) string {
+	t.Helper()
+	for _, s := range disktest.Samples() {
+		if s.Name == name {
+			return disktest.RawFile(t, s.Disk)
+		}
+	}
+	t.Fatalf("there is no sample %q", name)
+	return ""
+}
+
+func run(t *testing.T, in, out string) *convert.Result {
+	t.Helper()
+	r, err := convert.Run(t.Context(), convert.Options{In: in, Out: out, Created: time.Unix(1_000_000_000, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// same compares the disks of two images.
+func same(t *testing.T, a, b string) {
+	t.Helper()
+	var disks []disk.Reader
+	for _, path := range []string{a, b} {
+		d, _, closer, err := image.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer closer.Close()
+		disks = append(disks, d)
+	}
+	if err := disktest.Diff(disks[0], disks[1]); err != nil {
+		t.Errorf("%s and %s: %v", a, b, err)
+	}
+}
+
+// TestRoundTrips goes from each format into each, and back to a raw disk.
+func TestRoundTrips(t *testing.T) {
+	raw := sample(t, "mixed")
+	dir := t.TempDir()
+	suffixes := map[string]string{"raw": ".raw", "qcow2": ".qcow2", "vmdk": ".vmdk", "vhd": ".vhd", "vhdx": ".vhdx", "ova": ".ova", "ovf": ".ovf"}
+	if len(suffixes) != len(convert.Formats()) {
+		t.Errorf("the formats are %q", convert.Formats())
+	}
+	for from, suffix := range suffixes {
+		first := filepath.Join(dir, "from-"+from+suffix)
+		run(t, raw, first)
+		for to, suffix := range suffixes {
+			if testing.Short() && from != "qcow2" && to != "vhdx" {
+				continue
+			}
+			second := filepath.Join(dir, from+"-"+to+suffix)
+			r := run(t, first, second)
+			if r.Source != from || r.Format != to || r.Size != 8<<20 {
+				t.Errorf("from %s to %s: %+v", from, to, r)
+			}
+			back := filepath.Join(dir, "back.raw")
+			run(t, second, back)
+			same(t, back, raw)
+		}
+	}
+}
+
+// TestPackage converts a package that says much: what has no place is told.
+func TestPackage(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	ova := path("a.ova")
+	_, err := convert.Run(t.Context(), convert.Options{In: sample(t, "1 MiB"), Out: ova, CPUs: 3, Memory: 1 << 30, Created: time.Unix(1_000_000_000, 0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(run(t, ova, path("b.qcow2")).Lost, "\n")
+	for _, want := range []string{"processors: 3", "memory: 1073741824 bytes", "name: a", "machine type: vmx-14", "firmware: bios", "network card: VmxNet3"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not among what was lost:\n%s", want, text)
+		}
+	}
+	r := run(t, ova, path("c.ova"))
+	if len(r.Assumed) > 0 {
+		t.Errorf("assumed %q", r.Assumed)
+	}
+	p, err := ovf.Open(path("c.ova"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if m := p.Machines[0]; m.CPUs != 3 || m.Memory != 1<<30 || m.Firmware != "bios" {
+		t.Errorf("the new package says %+v", m)
+	}
+	if v, err := p.Verify(t.Context()); err != nil || v.State != ovf.Valid {
+		t.Errorf("%+v, %v", v, err)
+	}
+}
+
+// TestRepeat converts twice: the files are the same.
+func TestRepeat(t *testing.T) {
+	raw, dir := sample(t, "islands"), t.TempDir()
+	for _, name := range []string{"a.qcow2", "a.vmdk", "a.vhd", "a.vhdx", "a.ova"} {
+		first := run(t, raw, filepath.Join(dir, name))
+		second := run(t, raw, filepath.Join(dir, name))
+		for i := range first.Files {
+			if first.Files[i].SHA256 != second.Files[i].SHA256 {
+				t.Errorf("%s: two files", first.Files[i].Path)
+			}
+		}
+	}
+}
+
+// TestInterrupted leaves what was there, and nothing else.
+func TestInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "x.vhd")
+	if err := os.WriteFile(out, []byte("earlier"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := convert.Run(ctx, convert.Options{In: sample(t, "mixed"), Out: out, Progress: func(int64, int64) { cancel() }})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("the error is %v", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("the folder holds %v (%v)", entries, err)
+	}
+	if b, err := os.ReadFile(out); string(b) != "earlier" {
+		t.Errorf("the file holds %q (%v)", b, err)
+	}
+}
+
+func TestWrongUse(t *testing.T) {
+	raw, dir := sample(t, "1 MiB"), t.TempDir()
+	for word, o := range map[string]convert.Options{
+		"does not tell":      {In: raw, Out: filepath.Join(dir, "x.iso")},
+		"no format":          {In: raw, Out: filepath.Join(dir, "x.raw"), Format: "iso"},
+		"is a folder":        {In: raw, Out: dir, Format: "raw"},
+		"same file":          {In: raw, Out: raw, Format: "raw"},
+		"not a package":      {In: raw, Out: filepath.Join(dir, "x.raw"), Disk: "1"},
+		"is no name":         {In: raw, Out: filepath.Join(dir, ".raw")},
+		"options of output":  {In: raw, Out: filepath.Join(dir, "x.vhd"), FormatOptions: map[string]any{"size": 1}},
+		"no name for an out": {In: raw, Out: filepath.Join(dir, ".imgbuild-x.raw")},
+	} {
+		_, err := convert.Run(t.Context(), o)
+		if err == nil || !strings.Contains(err.Error(), word) || fault.KindOf(err) != fault.Usage {
+			t.Errorf("%s: %v", word, err)
+		}
+	}
+}
