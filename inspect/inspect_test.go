@@ -257,7 +257,7 @@ func TestBadInput(t *testing.T) {
 		{file("page", []byte("<html>\n")), "no image of a known kind"},
 		{file("packed", packed.Bytes()), "compressed"},
 		{file("cut.qcow2", []byte("QFI\xfb\x00\x00\x00\x03")), "qcow2"},
-		{file("other.vmdk", []byte("# Disk DescriptorFile\n")), "names other files"},
+		{file("other.vmdk", []byte("# Disk DescriptorFile\n")), "names no extents"},
 		{file("bad.ovf", []byte("<Envelope>")), "descriptor"},
 	} {
 		_, err := inspect.Read(t.Context(), c.path)
