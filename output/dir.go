@@ -22,7 +22,14 @@ const temporary = ".imgbuild-"
 
 // Dir is a folder that formats write into. A file has a temporary name until
 // it is committed.
-type Dir struct{ path string }
+type Dir struct {
+	path  string
+	limit int64 // bytes of each file; 0 means none
+}
+
+// Limit returns the folder with a bound on the size of each file, in bytes; 0
+// means none. A larger one fails its format, with a fault of kind Check.
+func (d *Dir) Limit(size int64) *Dir { return &Dir{path: d.path, limit: size} }
 
 // OpenDir makes the folder if need be. One that cannot be made or written is
 // the environment's fault.
@@ -70,6 +77,10 @@ func (p *Pending) Finish(format string) (File, error) {
 	info, err := p.Stat()
 	if err != nil {
 		return File{}, err
+	}
+	if limit := p.dir.limit; limit > 0 && info.Size() > limit {
+		return File{}, fault.New(fault.Check, fmt.Errorf("%s has %d bytes, more than its budget of %d", p.name, info.Size(), limit),
+			"raise budgets.outputSize, or choose a format that compresses, such as ova")
 	}
 	d, err := disk.NewFile(p.File)
 	if err != nil {

@@ -2,6 +2,7 @@ package recipes
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -38,6 +39,7 @@ func (c *checker) recipe(r *Recipe) {
 	c.app(r)
 	c.network(r.Network)
 	c.disk(r.Disk)
+	c.budgets(r.Budgets)
 	if r.Runtime.JVM != nil {
 		c.training(r.Runtime.JVM.CDS)
 	}
@@ -140,6 +142,20 @@ func (c *checker) disk(d Disk) {
 	}
 	if slices.Contains([]string{"/", "/proc", "/sys", "/dev", "/etc", "/run"}, strings.TrimRight(d.Data.Mount, "/")) || d.Data.Mount == "/" {
 		c.report("disk.data.mount", "use a folder of its own, such as /data", "the data partition cannot be mounted on %s", d.Data.Mount)
+	}
+}
+
+// symbolName is a symbol of the kernel's configuration.
+var symbolName = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+
+func (c *checker) budgets(b Budgets) {
+	for name := range b.KernelSymbols {
+		switch short, prefixed := strings.CutPrefix(name, "CONFIG_"); {
+		case prefixed:
+			c.report("budgets.kernelSymbols."+name, "write "+short, "symbols are named without CONFIG_")
+		case !symbolName.MatchString(name):
+			c.report("budgets.kernelSymbols."+name, "", "%q cannot be a symbol of the kernel's configuration", name)
+		}
 	}
 }
 

@@ -62,6 +62,11 @@ type Recipe struct {
 	Sanitize Sanitize `yaml:"sanitize,omitempty" json:"sanitize,omitzero"`
 	// Test are the checks that `imgbuild test` makes of the booted appliance.
 	Test []Check `yaml:"test,omitempty" json:"test,omitempty"`
+	// Targets are the machines that the kernel must serve: a build ends when it
+	// lacks what one of them needs.
+	Targets []string `yaml:"targets,omitempty" json:"targets,omitempty" jsonschema:"minItems=1,enum=bios,enum=uefi,enum=direct,enum=pvh,enum=microvm,enum=virtio-legacy,enum=ec2,enum=vmware,enum=vmware-lsi,enum=virtualbox,enum=ide,enum=hyper-v,enum=xen-hvm,enum=xen-pvh,enum=xen-pv,enum=xen-pvh-direct,enum=xen-pv-direct"`
+	// Budgets are bounds that end a build when they are broken.
+	Budgets Budgets `yaml:"budgets,omitempty" json:"budgets,omitzero"`
 	// Outputs are the formats to write.
 	Outputs []Output `yaml:"outputs,omitempty" json:"outputs,omitempty" jsonschema:"minItems=1"`
 }
@@ -339,6 +344,23 @@ type Sanitize struct {
 	// Policy is "default" or "none". Bytes without an owner fail a build
 	// under "default".
 	Policy string `yaml:"policy,omitempty" json:"policy,omitempty" jsonschema:"enum=default,enum=none"`
+}
+
+// Budgets are bounds that end a build when they are broken, with exit code 6.
+type Budgets struct {
+	// KernelSize is the size of the kernel file at most.
+	KernelSize Size `yaml:"kernelSize,omitempty" json:"kernelSize,omitempty"`
+	// RootSize is the size of the root filesystem at most.
+	RootSize Size `yaml:"rootSize,omitempty" json:"rootSize,omitempty"`
+	// DiskSize is the size of the whole disk at most.
+	DiskSize Size `yaml:"diskSize,omitempty" json:"diskSize,omitempty"`
+	// OutputSize is the size of each file of the outputs at most.
+	OutputSize Size `yaml:"outputSize,omitempty" json:"outputSize,omitempty"`
+	// GuestMemory is what guest.memory may ask for at most.
+	GuestMemory Size `yaml:"guestMemory,omitempty" json:"guestMemory,omitempty"`
+	// KernelSymbols are values that the kernel's configuration must have, by
+	// symbol without CONFIG_: y, n, m, a number or a text.
+	KernelSymbols map[string]string `yaml:"kernelSymbols,omitempty" json:"kernelSymbols,omitempty"`
 }
 
 // Check is one check of the booted appliance. Exactly one is set.

@@ -73,7 +73,10 @@ func (s *Session) Export(ctx context.Context, results map[string]builder.Outputs
 	if err != nil {
 		return nil, err
 	}
-	settings, err := json.Marshal(r.Outputs)
+	settings, err := json.Marshal(struct {
+		Outputs []recipes.Output `json:"outputs"`
+		Limit   recipes.Size     `json:"limit,omitempty"`
+	}{r.Outputs, r.Budgets.OutputSize})
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +116,8 @@ func (s *Session) write(ctx context.Context, results map[string]builder.Outputs,
 	}
 	s.tell(builder.Event{Kind: builder.Started, Stage: "outputs", Title: fmt.Sprintf("write %d outputs", len(s.selected))})
 	var told time.Time
-	result.Outputs, err = output.Write(ctx, appliance, disk, dir, s.selected, func(done int64) {
+	limited := dir.Limit(int64(s.Recipe.Recipe.Budgets.OutputSize))
+	result.Outputs, err = output.Write(ctx, appliance, disk, limited, s.selected, func(done int64) {
 		if time.Since(told) < progressEvery && done < disk.Size() {
 			return
 		}

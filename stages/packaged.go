@@ -32,7 +32,7 @@ type packagedParams struct {
 func (s *set) packagedKernel() []builder.Input {
 	r := s.Recipe.Recipe
 	p := packagedParams{Package: r.Kernel.Package, Root: r.Disk.Root.Filesystem, Init: s.initDigest()}
-	st := builder.Stage{Name: StageKernel, Kind: kindPackaged, Version: 2}
+	st := builder.Stage{Name: StageKernel, Kind: kindPackaged, Version: 3}
 	if p.Package != "" {
 		st.Title = "take the kernel from " + p.Package
 		st.Inputs = s.packages(p.Package, "package")
@@ -118,7 +118,7 @@ func (o Options) unpackRPMs(ctx context.Context, packages []localFile, dir strin
 }
 
 // putKernel stores the kernel, the initramfs with its modules, and its
-// configuration when there is one.
+// configuration.
 func (o Options) putKernel(ctx context.Context, w *builder.Work, pkg packaged.Package, modules []packaged.Module) (builder.Outputs, error) {
 	init, err := guest.Init()
 	if err != nil {
@@ -138,11 +138,16 @@ func (o Options) putKernel(ctx context.Context, w *builder.Work, pkg packaged.Pa
 	if err != nil {
 		return nil, err
 	}
-	out := builder.Outputs{"kernel": image, "initramfs": initramfs}
+	// A package without a configuration gives an empty one.
+	var text []byte
 	if pkg.Config != "" {
-		if out["config"], err = putFile(ctx, w.Store, pkg.Config, mediaTypeConfig); err != nil {
+		if text, err = os.ReadFile(pkg.Config); err != nil {
 			return nil, err
 		}
 	}
-	return out, nil
+	config, err := putBytes(ctx, w.Store, text, mediaTypeConfig)
+	if err != nil {
+		return nil, err
+	}
+	return builder.Outputs{"kernel": image, "initramfs": initramfs, "config": config}, nil
 }

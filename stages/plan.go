@@ -29,6 +29,9 @@ type Build struct {
 // versions of outside programs, and changes nothing. Every input must be in
 // the lock: see [Pin].
 func (o Options) Plan(ctx context.Context) (*Build, error) {
+	if err := o.checkMemory(); err != nil {
+		return nil, err
+	}
 	s := &set{Options: o, ctx: ctx, lacking: map[string]error{}}
 	b := &Build{}
 	s.tree(b)
@@ -38,6 +41,7 @@ func (o Options) Plan(ctx context.Context) (*Build, error) {
 		b.Initramfs = kernel[1]
 	}
 	b.Cmdline = s.cmdline()
+	s.checkKernel(kernel)
 
 	boot := s.boot(kernel)
 	root := s.root(roles("layer", b.Layers))
@@ -45,14 +49,16 @@ func (o Options) Plan(ctx context.Context) (*Build, error) {
 	if o.Recipe.Recipe.Disk.Data != nil {
 		data = s.data()
 	}
-	s.scrub(s.disk(boot, root, data), s.checks)
+	disk := s.disk(boot, root, data)
+	s.budgets(root, disk)
+	s.scrub(disk, s.checks)
 	if s.err != nil {
 		return nil, s.err
 	}
 	if err := s.checkTools(); err != nil {
 		return nil, err
 	}
-	targets := []string{StageScrub}
+	targets := append([]string{StageScrub}, s.targets...)
 	for _, in := range slices.Concat(b.Layers, b.Legal, []builder.Input{b.Kernel}) {
 		if !slices.Contains(targets, in.Stage) {
 			targets = append(targets, in.Stage)
@@ -94,6 +100,8 @@ func (o Options) Runners() map[string]builder.Runner {
 		kindData:          o.makeData,
 		kindDisk:          o.makeDisk,
 		kindScrub:         o.scrubDisk,
+		kindKernelCheck:   o.compareKernel,
+		kindBudgets:       o.compareBudgets,
 	} {
 		runners[kind] = run
 	}

@@ -96,6 +96,7 @@ type set struct {
 	toolbox builder.Toolbox
 	stages  []builder.Stage
 	checks  []builder.Input  // what the scrub stands behind
+	targets []string         // stages that nothing else needs, and that must run
 	lacking map[string]error // programs that were not found
 	err     error
 }
