@@ -113,9 +113,20 @@ func (d *decoder) structure(n *node, v reflect.Value, path string) {
 	d.choice(n, fields, path)
 }
 
+// withdrawn are keys that people know from other tools, and that nothing can
+// be made of any more.
+var withdrawn = map[string]struct{ text, hint string }{
+	"tmem": {"transcendent memory is gone: Linux removed it in 5.3",
+		"remove the key; a balloon and free-page reporting give memory back to the host, and need no key"},
+}
+
 // unknown reports a key that is not allowed where it stands.
 func (d *decoder) unknown(e *entry, fields []field, path string) {
 	if d.problems.full() {
+		return
+	}
+	if why, ok := withdrawn[e.name]; ok {
+		d.problems.add(e.at, join(path, e.name), why.hint, "`%s` in %s: %s", e.name, orRecipe(path), why.text)
 		return
 	}
 	names := make([]string, len(fields))

@@ -47,6 +47,7 @@ func (r *Recipe) fill(given func(path string) bool) {
 	or(&r.Guest.Timezone, "UTC")
 	or(&r.Guest.Restart, "never")
 	or(&r.Guest.OnExit, "poweroff")
+	or(&r.Guest.Isolation, "standard")
 	or(&r.Guest.StopTimeout, DefaultStop)
 	or(&r.Network.Mode, "dhcp")
 	r.Disk.fill()

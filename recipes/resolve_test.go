@@ -57,7 +57,7 @@ func TestDefaults(t *testing.T) {
 		App: App{Jar: filepath.Join(dir, "app.jar"), WorkDir: "/", User: "app", UID: 10001, GID: 10001},
 		Guest: Guest{
 			Memory: 256 << 20, CPUs: 1, Hostname: "min-1", Timezone: "UTC",
-			Restart: "never", OnExit: "poweroff", StopTimeout: Duration(10e9),
+			Restart: "never", OnExit: "poweroff", Isolation: "standard", StopTimeout: Duration(10e9),
 		},
 		Network:  Network{Mode: "dhcp"},
 		Disk:     Disk{Root: RootFS{Filesystem: "erofs", Compression: "lz4hc"}},

@@ -278,6 +278,10 @@ type Guest struct {
 	StopTimeout Duration `yaml:"stopTimeout,omitempty" json:"stopTimeout,omitempty"`
 	// Tmpfs are writable folders in memory.
 	Tmpfs []Tmpfs `yaml:"tmpfs,omitempty" json:"tmpfs,omitempty"`
+	// Isolation is "standard" or "strict": memory is zeroed when it is given
+	// out and when it is freed, so that none of it outlives its use or leaves
+	// the machine; docs/kernel.md tells the cost.
+	Isolation string `yaml:"isolation,omitempty" json:"isolation,omitempty" jsonschema:"enum=standard,enum=strict"`
 	// Sysctl are kernel settings made at boot.
 	Sysctl map[string]string `yaml:"sysctl,omitempty" json:"sysctl,omitempty"`
 }
