@@ -91,7 +91,7 @@ func (s *set) guestConfig(command []string) config.Guest {
 	if d := r.Disk.Data; d != nil {
 		g.Mounts = append(g.Mounts, config.Mount{
 			Source: "PARTUUID=" + strings.ToLower(s.guid("data").String()),
-			Path:   d.Mount, Type: d.Filesystem, Mode: 0o755, UID: r.App.UID, GID: r.App.GID})
+			Path:   d.Mount, Type: d.Filesystem, Mode: 0o755, UID: r.App.UID, GID: r.App.GID, Grow: true})
 	}
 	return g
 }

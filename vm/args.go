@@ -37,6 +37,7 @@ func arguments(o Options, f files) []string {
 		args = append(args, drive(o)...)
 	}
 	args = append(args, network(o)...)
+	args = append(args, balloon(o)...)
 	return append(args, "-device", virtio(o, "virtio-rng"))
 }
 

@@ -35,9 +35,25 @@ func waitFor(patience time.Duration, search func() (string, error)) (string, err
 // partition finds the device of a partition by its PARTUUID. The directories
 // are /sys/class/block and /dev.
 func partition(sys, dev, partuuid string) (string, error) {
+	p, err := locate(sys, dev, partuuid)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dev, p.name), nil
+}
+
+// place is where a partition was found: by the kernel's names of its disk and
+// of itself, and its number.
+type place struct {
+	disk, name string
+	number     int
+}
+
+// locate looks for a partition on all disks.
+func locate(sys, dev, partuuid string) (place, error) {
 	disks, err := os.ReadDir(sys)
 	if err != nil {
-		return "", fmt.Errorf("looking for PARTUUID=%s: %w", partuuid, err)
+		return place{}, fmt.Errorf("looking for PARTUUID=%s: %w", partuuid, err)
 	}
 	var trouble error
 	for _, disk := range disks {
@@ -53,13 +69,13 @@ func partition(sys, dev, partuuid string) (string, error) {
 			continue
 		}
 		if name := numbered(sys, disk.Name(), number); name != "" {
-			return filepath.Join(dev, name), nil
+			return place{disk.Name(), name, number}, nil
 		}
 	}
 	if trouble != nil {
-		return "", fmt.Errorf("PARTUUID=%s: %w%w", partuuid, errLate, trouble)
+		return place{}, fmt.Errorf("PARTUUID=%s: %w%w", partuuid, errLate, trouble)
 	}
-	return "", fmt.Errorf("PARTUUID=%s: %w", partuuid, errLate)
+	return place{}, fmt.Errorf("PARTUUID=%s: %w", partuuid, errLate)
 }
 
 func partitionNumber(sys, dev, disk, partuuid string) (int, error) {
@@ -72,11 +88,16 @@ func partitionNumber(sys, dev, disk, partuuid string) (int, error) {
 		return 0, err
 	}
 	defer f.Close()
+	return parttable.Find(f, blockSize(sys, disk), partuuid)
+}
+
+// blockSize returns a disk's logical block size, in bytes.
+func blockSize(sys, disk string) int64 {
 	block, err := readNumber(filepath.Join(sys, disk, "queue/logical_block_size"))
 	if err != nil {
-		block = 512
+		return 512
 	}
-	return parttable.Find(f, block, partuuid)
+	return block
 }
 
 // numbered returns the kernel's name of a disk's partition, or "".

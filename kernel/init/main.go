@@ -193,7 +193,8 @@ func (b *boot) readConfig() error {
 // prepare does what the app needs and the network does not.
 func (b *boot) prepare() error {
 	for _, m := range b.guest.Mounts {
-		if err := mountOwn(m, b.guest.App); err != nil {
+		warn := func(err error) { b.console.line(config.LineWarning, "%v", err) }
+		if err := mountOwn(m, b.guest.App, warn); err != nil {
 			return err
 		}
 		b.mounted = append(b.mounted, m)

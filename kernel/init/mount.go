@@ -93,7 +93,7 @@ func mountTerminals() error {
 }
 
 // mountOwn mounts what guest.json asks for. A partition may appear late.
-func mountOwn(m config.Mount, app config.App) error {
+func mountOwn(m config.Mount, app config.App, warn func(error)) error {
 	flags := uintptr(safe)
 	if m.ReadOnly {
 		flags |= unix.MS_RDONLY
@@ -114,11 +114,21 @@ func mountOwn(m config.Mount, app config.App) error {
 	if err != nil {
 		return fmt.Errorf("mounting %s: %w", m.Path, err)
 	}
+	if m.Grow && !m.ReadOnly {
+		if err := growPartition("/sys/class/block", "/dev", uuid); err != nil {
+			warn(fmt.Errorf("growing the partition of %s: %w", m.Path, err))
+		}
+	}
 	if err := mount(device, m.Path, m.Type, flags, ""); err != nil {
 		return err
 	}
 	if m.ReadOnly {
 		return nil
+	}
+	if m.Grow {
+		if err := growFilesystem(device, m.Path); err != nil {
+			warn(fmt.Errorf("growing the filesystem of %s: %w", m.Path, err))
+		}
 	}
 	if err := own(m, app); err != nil {
 		return fmt.Errorf("mounting %s: giving it to the app: %w", m.Path, err)

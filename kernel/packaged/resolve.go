@@ -16,11 +16,11 @@ import (
 // its network on every hypervisor, and the root's filesystems.
 func DefaultModules() []string {
 	return []string{
-		"virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net", "virtio_console", // KVM
+		"virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net", "virtio_console", "virtio_balloon", // KVM
 		"xen-blkfront", "xen-netfront", // Xen
 		"nvme", "ena", // EC2
 		"vmw_pvscsi", "mptspi", "vmxnet3", "e1000", "e1000e", // VMware, VirtualBox
-		"hv_vmbus", "hv_storvsc", "hv_netvsc", // Hyper-V
+		"hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_balloon", // Hyper-V
 		"ahci", "ata_piix", "sd_mod",
 		"af_packet",
 		"erofs", "squashfs", "ext4",

@@ -67,6 +67,9 @@ type Mount struct {
 	UID      int    `json:"uid,omitempty"`  // owner of the mounted root
 	GID      int    `json:"gid,omitempty"`
 	ReadOnly bool   `json:"readOnly,omitempty"`
+	// Grow makes the partition and its ext4 filesystem fill the disk at boot,
+	// when they are the last on it and somebody made the disk larger.
+	Grow bool `json:"grow,omitempty"`
 }
 
 // Network says how the first Ethernet device gets its address.

@@ -5,7 +5,8 @@
 // init reads the tables itself. Two kinds are known: GPT (UEFI Specification
 // 2.10, section 5.3), whose PARTUUID is the entry's unique GUID, and MBR, whose
 // PARTUUID is the disk signature and the partition's number ("1a2b3c4d-02").
-// Reading is bounded whatever the table says; nothing is written.
+// Reading is bounded whatever the table says. [Grow], which makes the last
+// partition of a disk larger, is all that writes.
 package parttable
 
 import (

@@ -60,6 +60,7 @@ func main() {
 	http.HandleFunc("/orphan", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, exec.Command("/app", "orphan").Run())
 	})
+	(&records{files: map[string]*record{}}).handle()
 	l, err := net.Listen("tcp", ":80")
 	if err != nil {
 		fmt.Println("app:", err)
