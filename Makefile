@@ -21,7 +21,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOTESTSUM   := gotest.tools/gotestsum@v1.13.0
 
-.PHONY: build demo test test-short docker-test lint tools tools-build clean examples $(INIT) bin/imgbuild
+.PHONY: build demo test test-slow test-short docker-test lint tools tools-build clean examples $(INIT) bin/imgbuild
 
 build: bin/imgbuild
 
@@ -54,6 +54,11 @@ demo: tools-build build examples
 test: tools lint examples build
 	@mkdir -p out && test/prepare.sh out/test > out/test.env
 	env $$(cat out/test.env) $(GO) run $(GOTESTSUM) --format pkgname-and-test-fails --junitfile out/test.xml -- -race -timeout 60m ./...
+
+# What takes minutes under emulation and is too long for every change.
+test-slow: tools examples build
+	@mkdir -p out && test/prepare.sh out/test > out/test.env
+	env $$(cat out/test.env) IMGBUILD_TEST_SLOW=1 $(GO) test -timeout 120m -v -run 'TestPowerCuts' ./kernel/init
 
 test-short: $(INIT)
 	$(GO) test -short ./...
