@@ -16,7 +16,9 @@ import (
 // mainFirst makes the JVM's helpers, such as the finalizer, wait for the main
 // thread when they share a processor: what the threads load while the JVM starts
 // is in the archive in the order of loading. To give way takes no privileges.
-var mainFirst = []string{"-XX:+IgnoreUnrecognizedVMOptions", "-XX:ThreadPriorityPolicy=1",
+// The thread that writes the archive loads nothing and must not give way: on a
+// processor that others use it would take minutes.
+var mainFirst = []string{"-XX:+IgnoreUnrecognizedVMOptions", "-XX:ThreadPriorityPolicy=1", "-XX:VMThreadPriority=0",
 	"-XX:JavaPriority8_To_OSPriority=19", "-XX:JavaPriority9_To_OSPriority=19", "-XX:JavaPriority10_To_OSPriority=19"}
 
 // maxDumps bounds the tries of dumpTwice. One dump in twenty differs, on a
