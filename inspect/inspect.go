@@ -132,7 +132,7 @@ func refuseCompressed(head []byte) error {
 		"\x1f\x8b": "gunzip", "\xfd7zXZ\x00": "unxz", "\x28\xb5\x2f\xfd": "unzstd", "BZh": "bunzip2", "PK\x03\x04": "unzip",
 	} {
 		if bytes.HasPrefix(head, []byte(magic)) {
-			return fault.New(fault.Input, errors.New("it is compressed"), "unpack it with `"+program+"` first")
+			return fault.New(fault.Input, errors.New("it is compressed"), "unpack it with `"+program+"` first, or turn it into a disk: `imgbuild convert IN OUT.qcow2`")
 		}
 	}
 	return nil

@@ -39,7 +39,9 @@ into an OVF package, and a disk in a package (OVA, or loose files by their
 The disk keeps every byte. What a package says beside it, and the new format
 has no place for, is reported as lost. Files get their names when they are
 complete; what was there before is replaced then. Other files that an image
-builds on are followed when they lie in its folder.`,
+builds on are followed when they lie in its folder. A raw disk may be
+compressed: OUT.raw.xz, OUT.raw.zst or OUT.raw.gz. An image that comes
+compressed is unpacked into the folder for temporary files first ($TMPDIR).`,
 		Example: "  imgbuild convert appliance.ova appliance.qcow2\n  imgbuild convert disk.qcow2 azure.vhd --option type=fixed\n" +
 			"  imgbuild convert disk.vhdx appliance.ova --cpus 2 --memory 1GiB --option hypervisor=virtualbox",
 		Args: cobra.ExactArgs(2),

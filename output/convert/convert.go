@@ -66,11 +66,11 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	selected, err := formats.Select(t.format, o.FormatOptions)
+	selected, err := formats.Select(t.format, t.options(o.FormatOptions))
 	if err != nil {
 		return nil, fault.New(fault.Usage, err)
 	}
-	src, err := openSource(o.In, o.Disk)
+	src, err := openSource(ctx, o.In, o.Disk)
 	if err != nil {
 		return nil, err
 	}

@@ -82,6 +82,28 @@ func TestRoundTrips(t *testing.T) {
 	}
 }
 
+// TestCompressed goes through each compression, of a raw disk and of another.
+func TestCompressed(t *testing.T) {
+	raw, dir := sample(t, "1 MiB"), t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	for _, kind := range []string{"xz", "zst", "gz"} {
+		r := run(t, raw, path("a.img."+kind))
+		if len(r.Files) != 1 || r.Files[0].Path != "a.img."+kind {
+			t.Errorf("%+v", r.Files)
+		}
+		r = run(t, path("a.img."+kind), path("a.qcow2"))
+		if r.Source != "raw."+kind {
+			t.Errorf("%+v", r)
+		}
+		same(t, path("a.qcow2"), raw)
+	}
+	disktest.Run(t, disktest.Program(t, "gzip", "gzip"), path("a.qcow2"))
+	if r := run(t, path("a.qcow2.gz"), path("b.vhdx")); r.Source != "qcow2.gz" || r.DiskFormat != "qcow2" {
+		t.Errorf("%+v", r)
+	}
+	same(t, path("b.vhdx"), raw)
+}
+
 // TestPackage converts a package that says much: what has no place is told.
 func TestPackage(t *testing.T) {
 	dir := t.TempDir()
@@ -155,6 +177,7 @@ func TestWrongUse(t *testing.T) {
 		"does not tell":      {In: raw, Out: filepath.Join(dir, "x.iso")},
 		"no format":          {In: raw, Out: filepath.Join(dir, "x.raw"), Format: "iso"},
 		"is a folder":        {In: raw, Out: dir, Format: "raw"},
+		"once more":          {In: raw, Out: filepath.Join(dir, "x.qcow2.xz")},
 		"same file":          {In: raw, Out: raw, Format: "raw"},
 		"not a package":      {In: raw, Out: filepath.Join(dir, "x.raw"), Disk: "1"},
 		"is no name":         {In: raw, Out: filepath.Join(dir, ".raw")},

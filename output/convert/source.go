@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/image"
+	"github.com/imgbuild/imgbuild/disk/packed"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output/members"
 	"github.com/imgbuild/imgbuild/output/ovf"
@@ -31,8 +33,8 @@ type source struct {
 const sniffed = 4096
 
 // openSource opens a disk, or one disk of a package.
-func openSource(path, name string) (*source, error) {
-	format, err := packageFormat(path)
+func openSource(ctx context.Context, path, name string) (*source, error) {
+	format, kind, err := sniff(path)
 	if err != nil {
 		return nil, unreadable(fmt.Errorf("opening %s: %w", path, err))
 	}
@@ -41,6 +43,9 @@ func openSource(path, name string) (*source, error) {
 	}
 	if name != "" {
 		return nil, fault.New(fault.Usage, fmt.Errorf("%s is a disk, not a package of some", path), "leave --disk out")
+	}
+	if kind != "" {
+		return openPacked(ctx, path, kind)
 	}
 	d, format, closer, err := image.Open(path)
 	if err != nil {
@@ -62,11 +67,34 @@ func unreadable(err error) error {
 	return fault.New(fault.Input, err, "it may be damaged or cut short: compare its size and digest with what its maker says")
 }
 
-// packageFormat returns "ova" or "ovf", or "" for what is no package.
-func packageFormat(path string) (string, error) {
+// openPacked unpacks a compressed image into a file without a name. Other
+// files that the image inside may name are not followed.
+func openPacked(ctx context.Context, path string, kind packed.Kind) (*source, error) {
+	f, err := disk.OpenFile(path)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	defer f.Close()
+	const limit = 64 << 40 // what the largest container holds
+	plain, err := packed.Open(ctx, f, f.Size(), limit, nil)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, unreadable(fmt.Errorf("opening %s: %w", path, err))
+	}
+	d, format, err := image.From(plain, plain.Size())
+	if err != nil {
+		return nil, errors.Join(unreadable(fmt.Errorf("opening %s: %w", path, err)), plain.Close())
+	}
+	return &source{format: format + "." + string(kind), disk: d, diskFormat: format, Closer: plain}, nil
+}
+
+// sniff returns "ova" or "ovf" for a package, and how a file is compressed.
+func sniff(path string) (string, packed.Kind, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", errors.Unwrap(err)
+		return "", "", errors.Unwrap(err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -74,19 +102,19 @@ func packageFormat(path string) (string, error) {
 		err = fault.New(fault.Input, errors.New("it is a folder"), "name the image in it, or the .ovf of a package")
 	}
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	head := make([]byte, sniffed)
 	n, err := f.ReadAt(head, 0)
 	switch {
 	case err != nil && !errors.Is(err, io.EOF):
-		return "", err
+		return "", "", err
 	case members.Is(f):
-		return "ova", nil
+		return "ova", "", nil
 	case ovf.IsDescriptor(head[:n]):
-		return "ovf", nil
+		return "ovf", "", nil
 	}
-	return "", nil
+	return "", packed.KindOf(head[:n]), nil
 }
 
 // openPackage opens the disk of that name, or the only one.

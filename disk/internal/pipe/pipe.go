@@ -36,7 +36,14 @@ type job struct {
 // the pipe; it may use both slices during the call only. The output depends
 // on neither the number of cores nor timing.
 func New(newPacker func() (Packer, error), emit func(off int64, block, packed []byte) error) (*Pipe, error) {
-	cores := runtime.GOMAXPROCS(0)
+	const plenty = 8
+	return NewBounded(1<<16, plenty, newPacker, emit)
+}
+
+// NewBounded is [New] for blocks so large that memory counts: it uses at most
+// so many cores, and holds so many blocks for each.
+func NewBounded(maxCores, each int, newPacker func() (Packer, error), emit func(off int64, block, packed []byte) error) (*Pipe, error) {
+	cores := min(runtime.GOMAXPROCS(0), maxCores)
 	packers := make([]Packer, cores)
 	for i := range packers {
 		var err error
@@ -44,7 +51,7 @@ func New(newPacker func() (Packer, error), emit func(off int64, block, packed []
 			return nil, err
 		}
 	}
-	jobs := 8 * cores
+	jobs := each * cores
 	p := &Pipe{emit: emit, idle: make(chan *job, jobs), work: make(chan *job, jobs), order: make(chan *job, jobs)}
 	for range jobs {
 		p.idle <- &job{ready: make(chan struct{}, 1)}
