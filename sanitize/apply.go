@@ -38,12 +38,19 @@ type Closer interface {
 // A cut at any moment leaves an image that its checkers accept and that
 // another scrub finishes: a run that is dead as a whole is nobody's, and bytes
 // that share a unit with others (a directory block, a table of partitions) are
-// written in one call together with the checksum over them.
+// written in one call together with the checksum over them. The two copies of a
+// GPT come last, right after each other: in between each is whole, and they
+// differ in what they keep of deleted partitions.
 func (p *Plan) Apply(ctx context.Context, w disk.Writer) error {
 	a := applier{ctx: ctx, p: p, w: w, changes: p.after.Changes()}
-	for _, z := range p.zones() {
-		if err := a.zone(z); err != nil {
-			return fmt.Errorf("scrubbing the bytes at %s: %w", z.Extent, err)
+	for _, table := range []bool{false, true} {
+		for _, z := range p.zones() {
+			if z.table != table {
+				continue
+			}
+			if err := a.zone(z); err != nil {
+				return fmt.Errorf("scrubbing the bytes at %s: %w", z.Extent, err)
+			}
 		}
 	}
 	return nil
@@ -54,6 +61,7 @@ type zone struct {
 	disk.Extent
 	unit    int64
 	closing []disk.Extent // what is written last
+	table   bool          // it belongs to the partition table
 }
 
 // zones cut the image: each volume, each run of the table's own bytes, which is
@@ -74,7 +82,7 @@ func (p *Plan) zones() []zone {
 	}
 	if p.ledger.table != nil {
 		for _, e := range p.ledger.table.runs() {
-			zones = append(zones, zone{Extent: e, unit: e.Len})
+			zones = append(zones, zone{Extent: e, unit: e.Len, table: true})
 		}
 	}
 	slices.SortFunc(zones, func(a, b zone) int { return int(min(max(a.Off-b.Off, -1), 1)) })
@@ -92,7 +100,7 @@ func (p *Plan) zones() []zone {
 	return all
 }
 
-// applier walks the zones, the regions and the changes side by side.
+// applier goes through the regions and the changes of one zone at a time.
 type applier struct {
 	ctx     context.Context
 	p       *Plan
@@ -140,6 +148,9 @@ func (a *applier) next(z zone) deadRun {
 // units that dead bytes share with others or that hold a checksum, and at last
 // what closes the filesystem.
 func (a *applier) zone(z zone) error {
+	regions := a.p.ledger.Regions
+	a.region = sort.Search(len(regions), func(i int) bool { return regions[i].End() > z.Off })
+	a.at = z.Off
 	shared := &units{zone: z}
 	var whole []deadRun
 	for r := a.next(z); r.Len > 0; r = a.next(z) {
