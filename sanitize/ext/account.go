@@ -22,30 +22,9 @@ func (a *account) tree() error {
 
 // record accounts for an inode record in use at byte off.
 func (a *account) record(n *inode, off int64, owner string) error {
-	var dead []disk.Extent
-	used := int64(iBlockLen)
-	switch {
-	case n.fastSymlink():
-		used = n.size
-	case n.kind() == modeRegular && n.has(flagInline):
-		used = min(n.size, iBlockLen)
-	case n.kind() != 0 && n.mapped() && n.has(flagExtents):
-		entries := int64(binary.LittleEndian.Uint16(n.iBlock()[2:]))
-		used = min(extentHeader+entries*extentEntry, iBlockLen)
-	}
-	if used < iBlockLen {
-		dead = append(dead, disk.Extent{Off: offIBlock + used, Len: iBlockLen - used})
-	}
-	area, ok, err := n.xattrBody()
+	dead, err := a.f.deadInRecord(n)
 	if err != nil {
 		return err
-	}
-	start := inodeOldSize + n.extra
-	switch {
-	case ok && area.values > area.gap:
-		dead = append(dead, disk.Extent{Off: area.gap, Len: area.values - area.gap})
-	case !ok && n.extra > 0 && start < a.f.inodeSize:
-		dead = append(dead, disk.Extent{Off: start, Len: a.f.inodeSize - start})
 	}
 	a.split(off, a.f.inodeSize, dead, owner)
 	return nil

@@ -14,6 +14,7 @@ import (
 // "Hash Tree Directories".
 const (
 	direntHeader = 8
+	direntHash   = 8
 	direntKept   = 6 // inode and record length: what an unused entry must keep
 	dirTailLen   = 12
 	dirTailType  = 0xde
@@ -110,7 +111,11 @@ func (f *filesystem) entries(n *inode, b []byte, entry func(dirent)) ([]disk.Ext
 		length, used := f.recordLen(le.Uint16(e[4:])), int64(direntKept)
 		nameLen := int64(e[6])
 		if num := le.Uint32(e); num != 0 {
-			used = (direntHeader + nameLen + 3) &^ 3
+			used = direntHeader + nameLen
+			if n.has(flagEncrypt) {
+				// A hash may follow the name (kernel, EXT4_DIRENT_HASHES).
+				used = (used+3)&^3 + direntHash
+			}
 			if direntHeader+nameLen > length || int64(num) > f.inodes || nameLen == 0 {
 				return nil, fmt.Errorf("an entry at byte %d is malformed", off)
 			}
@@ -125,8 +130,7 @@ func (f *filesystem) entries(n *inode, b []byte, entry func(dirent)) ([]disk.Ext
 		if length < direntHeader || length%4 != 0 || length > int64(len(b))-off {
 			return nil, fmt.Errorf("an entry at byte %d has length %d", off, length)
 		}
-		// Encrypted directories may keep a hash behind the name.
-		if used < length && !n.has(flagEncrypt) {
+		if used < length {
 			dead = append(dead, disk.Extent{Off: off + used, Len: length - used})
 		}
 		off += length

@@ -105,23 +105,18 @@ func (u *usage) unclaimed(e disk.Extent) error {
 // unowned says what a block is that is in use and that nothing leads to.
 func (u *usage) unowned(block int64) (sanitize.Class, string) {
 	if u.f.cluster > 1 {
-		if p, ok := u.neighbour(block); ok {
-			if p.Class == sanitize.Live || p.Class == sanitize.Slack {
-				return sanitize.Slack, "unmapped blocks of a cluster"
-			}
-			return sanitize.Metadata, "rest of a metadata cluster"
+		if u.hasNeighbour(block) {
+			return sanitize.Slack, "unmapped blocks of a cluster"
 		}
 	}
 	return sanitize.Unknown, "allocated blocks without an owner"
 }
 
-// neighbour returns a piece in the cluster of block.
-func (u *usage) neighbour(block int64) (sanitize.Region, bool) {
+// hasNeighbour reports whether something owns a part of the cluster of block.
+// What owns one leads to all that it has, so the rest is nobody's.
+func (u *usage) hasNeighbour(block int64) bool {
 	start := block - (block-u.f.firstData)%u.f.cluster
 	from, to := start*u.f.block, (start+u.f.cluster)*u.f.block
 	i := sort.Search(len(u.pieces), func(i int) bool { return u.pieces[i].End() > from })
-	if i == len(u.pieces) || u.pieces[i].Off >= to {
-		return sanitize.Region{}, false
-	}
-	return u.pieces[i], true
+	return i < len(u.pieces) && u.pieces[i].Off < to
 }

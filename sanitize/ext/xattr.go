@@ -21,6 +21,7 @@ const (
 type xattr struct {
 	name  string
 	value []byte
+	at    int64 // where value begins in the area
 	num   uint32
 	size  int64
 }
@@ -68,7 +69,7 @@ func parseXattrs(b []byte, start, base int64) (xattrArea, error) {
 			if at < next || a.size > end-at {
 				return area, fmt.Errorf("the value of attribute %s lies outside", a.name)
 			}
-			a.value = b[at : at+a.size]
+			a.at, a.value = at, b[at:at+a.size]
 			area.values = min(area.values, at)
 		}
 		area.attrs = append(area.attrs, a)
