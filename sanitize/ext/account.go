@@ -54,7 +54,14 @@ func (a *account) content(n *inode, owner string) ([]dirent, error) {
 		a.journal(m)
 	case n.kind() == modeDir:
 		return a.dir(n, m, "directory "+owner)
-	case n.num < a.f.firstInode || n.num == a.f.orphanFile && n.num != 0 || n.num == a.f.prjQuota && n.num != 0:
+	case a.f.isOrphanFile(n):
+		for _, r := range m.runs {
+			for i := range r.count {
+				entries := []disk.Extent{{Len: a.f.block - orphanTail}}
+				a.split((r.phys+i)*a.f.block, a.f.block, entries, "orphan file")
+			}
+		}
+	case n.num < a.f.firstInode || n.num == a.f.prjQuota && n.num != 0:
 		for _, r := range m.runs {
 			a.blocks(r.phys, r.count, sanitize.Metadata, fmt.Sprintf("system inode %d", n.num))
 		}

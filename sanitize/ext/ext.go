@@ -12,7 +12,15 @@
 //   - Stale: the log of the journal, inode records not in use, unused words of
 //     records in use, gaps and unused entries of directories, index entries
 //     beyond their count, gaps of attribute blocks, backup copies of reserved
-//     descriptor blocks, and the tails of superblock and descriptor blocks.
+//     descriptor blocks, the tails of superblock and descriptor blocks, what
+//     follows the end of the superblock's strings, the entries of an orphan file
+//     in which nobody waits, and the names that multi-mount protection keeps.
+//
+// Backup superblocks are not dead, but keep what the primary no longer says: an
+// old label, UUID or place of mounting. Resealing makes them agree.
+//
+// A device that holds the journal of another filesystem is dead but for its two
+// superblocks.
 //
 // Left alone are the first kibibyte (boot code), files with fs-verity (their
 // hash tree lies beyond the end of the file), the tails of encrypted files,
@@ -46,12 +54,18 @@ func (Driver) Name() string { return "ext4" }
 // Open reads the superblock and the group descriptors and refuses a
 // filesystem with pending work.
 func (Driver) Open(ctx context.Context, r disk.Reader) (sanitize.Filesystem, error) {
+	if j, err := openJournalDevice(r); j != nil || err != nil {
+		return j, err
+	}
 	s, err := readSuper(r)
 	if err != nil {
 		return nil, err
 	}
 	f := &filesystem{super: s, r: r}
 	if err := f.checkState(); err != nil {
+		return nil, err
+	}
+	if err := f.checkMMP(); err != nil {
 		return nil, err
 	}
 	if err := f.readGroups(ctx); err != nil {
@@ -138,8 +152,13 @@ func (f *filesystem) checkJournal(ctx context.Context) error {
 	if len(m.runs) == 0 || m.runs[0].logical != 0 {
 		return fmt.Errorf("the journal has no first block")
 	}
+	return checkLog(f.r, m.runs[0].phys*f.block)
+}
+
+// checkLog reads the journal's superblock at byte off.
+func checkLog(r disk.Reader, off int64) error {
 	b := make([]byte, journalSuperLen)
-	if err := sanitize.ReadFull(f.r, b, m.runs[0].phys*f.block); err != nil {
+	if err := sanitize.ReadFull(r, b, off); err != nil {
 		return fmt.Errorf("reading the journal's superblock: %w", err)
 	}
 	be := binary.BigEndian

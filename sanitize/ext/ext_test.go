@@ -42,7 +42,14 @@ var variants = []struct {
 	{"ext4 inode 128", 16384, "-t ext4 -I 128"},
 	{"ext4 inode 1024", 16384, "-t ext4 -I 1024 -O inline_data"},
 	{"ext4 quota", 32768, "-t ext4 -O quota,project"},
-	{"ext4 mmp", 32768, "-t ext4 -O mmp"},
+	{"ext4 mmp", 32768, "-t ext4 -O mmp -E mmp_update_interval=1"},
+	{"ext4 orphan_file", 32768, "-t ext4 -O orphan_file"},
+	{"ext4 ea_inode, large_dir", 32768, "-t ext4 -O ea_inode,large_dir"},
+	{"ext4 encrypt, verity, casefold", 32768, "-t ext4 -O encrypt,verity,casefold"},
+	{"ext4 64bit, meta_bg", 65536, "-t ext4 -b 1024 -O 64bit,meta_bg,^resize_inode"},
+	{"ext3 meta_bg", 65536, "-t ext3 -b 1024 -g 2048 -O meta_bg,^resize_inode"},
+	{"ext4 32k", 131072, "-t ext4 -b 32768"},
+	{"ext2 no sparse_super", 40000, "-t ext2 -b 1024 -O ^sparse_super,^resize_inode"},
 	{"ext4 fast_commit", 32768, "-t ext4 -O fast_commit"},
 	{"ext4 lazy", 70000, "-t ext4 -b 1024 -E lazy_itable_init=1,lazy_journal_init=1"},
 }
@@ -127,6 +134,24 @@ func extract(t *testing.T, path string) map[string]string {
 		t.Fatal(err)
 	}
 	return fstest.Files(t, dir)
+}
+
+// TestJournalDevice takes a device that holds nothing but a journal.
+func TestJournalDevice(t *testing.T) {
+	need(t)
+	for _, block := range []string{"1024", "4096"} {
+		fstest.Suite{
+			Driver: ext.Driver{},
+			Make: func(t *testing.T, path string) {
+				fstest.Program(t, "mke2fs", "-q", "-F", "-b", block, "-O", "journal_dev", "-L", "log", path, "8m")
+			},
+			Check: func(t *testing.T, path string) {
+				if out := fstest.Program(t, "dumpe2fs", path); !strings.Contains(out, "Journal start:            0") {
+					t.Errorf("dumpe2fs reads %s", out)
+				}
+			},
+		}.Run(t)
+	}
 }
 
 func TestContract(t *testing.T) {

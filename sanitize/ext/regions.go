@@ -73,7 +73,7 @@ func (a *account) geometry() {
 		a.bitmaps(g)
 	}
 	if f.incompat&incompatMMP != 0 && f.mmpBlock > 0 && f.mmpBlock < f.blocks {
-		a.blocks(f.mmpBlock, 1, sanitize.Metadata, "multi-mount protection")
+		a.split(f.mmpBlock*f.block, f.block, f.mmpDead(), "multi-mount protection")
 	}
 }
 
@@ -86,7 +86,11 @@ func (a *account) copies(g int64) {
 		if at == 0 {
 			off = superOff
 		}
-		a.bytes(off, superLen, sanitize.Metadata, "superblock")
+		var dead []disk.Extent
+		if g == 0 {
+			dead = f.deadInSuper // backups are made like the primary
+		}
+		a.split(off, superLen, dead, "superblock")
 		a.bytes(off+superLen, (at+1)*f.block-off-superLen, sanitize.Stale, "superblock tail")
 		at++
 	}

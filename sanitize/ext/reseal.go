@@ -9,17 +9,24 @@ import (
 	"github.com/imgbuild/imgbuild/sanitize"
 )
 
-// Reseal recomputes the checksums of inode records, directory blocks, extent
-// blocks and attribute blocks (DISK section "Checksums"). Superblocks,
-// descriptors and bitmaps hold no dead bytes that a checksum covers. Only
-// checksums that differ are written.
+// Reseal makes backup superblocks agree with the primary and recomputes the
+// checksums of superblocks, inode records, directory blocks, extent blocks,
+// attribute blocks and the like (DISK section "Checksums"). Descriptors and
+// bitmaps hold no dead bytes that a checksum covers. Only what differs is
+// written.
 func (f *filesystem) Reseal(ctx context.Context, w disk.Writer) error {
-	if !f.hasChecksums() {
-		return nil
-	}
 	after := *f
 	after.r = w
 	s := sealer{f: &after, w: w, ctx: ctx, attrs: visited{}}
+	if err := s.supers(); err != nil {
+		return fmt.Errorf("resealing the superblocks: %w", err)
+	}
+	if err := s.mmp(); err != nil {
+		return fmt.Errorf("resealing the multi-mount protection: %w", err)
+	}
+	if !f.hasChecksums() {
+		return nil
+	}
 	for g := range after.groupCount() {
 		used, err := after.inodesInUse(g)
 		if err != nil {
@@ -75,6 +82,11 @@ func (s *sealer) inode(num uint32, off int64) error {
 		}
 		if err := s.mapBlocks(n, m); err != nil {
 			return err
+		}
+		if s.f.isOrphanFile(n) {
+			if err := s.orphans(n, m); err != nil {
+				return err
+			}
 		}
 		if n.kind() == modeDir && !n.has(flagInline) {
 			err := s.f.directory(s.ctx, n, m, func(dirent) {}, func(d dirBlock) error { return s.dir(n, d) })

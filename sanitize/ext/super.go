@@ -88,6 +88,7 @@ type super struct {
 	mmpBlock             int64
 	seed                 uint32 // of metadata checksums
 	label                string
+	deadInSuper          []disk.Extent // relative to the superblock
 }
 
 func readSuper(r disk.Reader) (*super, error) {
@@ -124,6 +125,7 @@ func readSuper(r disk.Reader) (*super, error) {
 		s.blocks |= u32(0x150) << 32
 		s.descSize = u16(0xfe)
 	}
+	s.deadInSuper = deadInSuper(b)
 	s.seed = crc(^uint32(0), b[0x68:0x78])
 	if s.incompat&incompatCsumSeed != 0 {
 		s.seed = uint32(u32(0x270))
