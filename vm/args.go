@@ -13,13 +13,18 @@ type files struct {
 	// qmp and log are the numbers of inherited sockets, for the monitor and
 	// for the log of the BIOS.
 	qmp, log int
+	xen      xenFiles
 }
 
 // arguments returns the command line of QEMU, without the program. It is a
 // function of its parameters only; o has its defaults and accelerator.
 func arguments(o Options, f files) []string {
 	args := []string{"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"}
-	args = append(args, board(o)...)
+	if o.Boot.onXen() {
+		args = append(args, xenMachine(o, f.xen)...)
+	} else {
+		args = append(args, board(o)...)
+	}
 	args = append(args, monitor(o, f)...)
 	args = append(args, console(o)...)
 	if o.Boot == UEFI {
@@ -35,6 +40,9 @@ func arguments(o Options, f files) []string {
 	}
 	if o.Disk != "" {
 		args = append(args, drive(o)...)
+	}
+	if o.Boot.onXen() {
+		args = append(args, savedDisk()...)
 	}
 	args = append(args, network(o)...)
 	args = append(args, balloon(o)...)

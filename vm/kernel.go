@@ -49,9 +49,9 @@ func copyKernel(ctx context.Context, f *files, o Options, scratch string) error 
 	f.cmdline = o.Cmdline
 	if f.cmdline == "" {
 		f.cmdline = entry.cmdline
-		if o.Machine == MicroVM {
+		if o.Machine == MicroVM || o.Boot.onXen() {
 			// The console named last is the one that init writes to, and
-			// the one that this machine has is virtio.
+			// the one that this machine has is virtio, or Xen's.
 			f.cmdline += " console=hvc0"
 		}
 	}

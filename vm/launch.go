@@ -94,7 +94,14 @@ func (r *Running) connect(f *files) (l *lines, err error) {
 		f.log = fd
 		l.readers = append(l.readers, func() { r.bios.read(conn); conn.Close() })
 	}
-	if err := errors.Join(pipe(&l.stdout, r.console), pipe(&l.stderr, r.stderr)); err != nil {
+	serial := r.console
+	if r.xen != nil {
+		serial = r.xen.log // the guest's console is not the machine's
+		if err := r.xen.connect(r, f, l, socket); err != nil {
+			return l, err
+		}
+	}
+	if err := errors.Join(pipe(&l.stdout, serial), pipe(&l.stderr, r.stderr)); err != nil {
 		return l, err
 	}
 	conn, fd, err := socket()
@@ -195,6 +202,9 @@ func (r *Running) event(name string, data json.RawMessage) {
 		if json.Unmarshal(data, &e) == nil && e.Reason != "" {
 			r.mu.Lock()
 			r.exit.Reason = e.Reason
+			if r.xen != nil && r.xen.reason != "" {
+				r.exit.Reason = r.xen.reason // the event is dom0's end
+			}
 			r.mu.Unlock()
 		}
 	case "GUEST_PANICKED":

@@ -39,7 +39,9 @@ func (m *Machine) Start(ctx context.Context) (*Running, error) {
 		}
 	}
 	reason := "chosen"
-	if o.Accel == Auto {
+	if o.Accel == Auto && o.Boot.onXen() {
+		o.Accel, reason = TCG, "Xen's own virtualisation is emulated"
+	} else if o.Accel == Auto {
 		if o.Accel, reason, err = probe(ctx, o.QEMU, o.Cache); err != nil {
 			return nil, err
 		}
@@ -79,6 +81,9 @@ func prepare(ctx context.Context, o Options, scratch string) (files, error) {
 		return f, prepareFirmware(&f, knownFirmware(), scratch)
 	case Direct, PVH:
 		return f, prepareKernel(ctx, &f, o, scratch)
+	}
+	if o.Boot.onXen() {
+		return f, prepareXen(ctx, &f, o, scratch)
 	}
 	return f, nil
 }

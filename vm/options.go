@@ -20,6 +20,16 @@ const (
 	PVH    Boot = "pvh"    // QEMU loads the ELF within the bzImage
 )
 
+// The ways to boot on a real Xen, which QEMU emulates a machine for. See
+// [Running.Xen].
+const (
+	XenPVH       Boot = "xen-pvh"        // GRUB-for-Xen from the disk
+	XenPV        Boot = "xen-pv"         // the same
+	XenHVM       Boot = "xen-hvm"        // SeaBIOS and the disk's boot loader
+	XenPVHDirect Boot = "xen-pvh-direct" // xl loads the kernel
+	XenPVDirect  Boot = "xen-pv-direct"  // the same
+)
+
 // Accel is how instructions of the guest are executed.
 type Accel string
 
@@ -120,12 +130,14 @@ type Options struct {
 	StopTimeout time.Duration
 	// QEMU is the program; "qemu-system-x86_64" by default.
 	QEMU string
-	// Cache is the folder that keeps the verdict of the accelerator probe;
-	// the user's cache folder by default.
+	// Cache is the folder that keeps the verdict of the accelerator probe,
+	// and Xen; the user's cache folder by default.
 	Cache string
 	// Scratch is the folder for what the machine needs while it runs; the
 	// system's for temporary files by default.
 	Scratch string
+	// Log, when not nil, is told of what takes long before the start.
+	Log func(string)
 }
 
 // The defaults of Options, and the least memory that QEMU's boards start in.
@@ -169,14 +181,14 @@ func (o Options) validate() error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 
-	oneOf(wrong, "boot", o.Boot, BIOS, UEFI, Direct, PVH)
+	oneOf(wrong, "boot", o.Boot, BIOS, UEFI, Direct, PVH, XenPVH, XenPV, XenHVM, XenPVHDirect, XenPVDirect)
 	oneOf(wrong, "bus", o.Bus, Virtio, VirtioLegacy, NVMe, AHCI, IDE, SCSI, PVSCSI, LSISAS)
 	oneOf(wrong, "machine", o.Machine, Q35, PC, MicroVM)
 	oneOf(wrong, "accelerator", o.Accel, Auto, KVM, TCG)
 	oneOf(wrong, "network card", o.NIC, VirtioNet, VirtioNetLegacy, E1000, E1000E, VMXNet3, NoNIC)
 	oneOf(wrong, "format", o.Format, "", "raw", "qcow2", "vmdk", "vhdx", "vpc")
 
-	loaded := o.Boot == Direct || o.Boot == PVH
+	loaded := o.Boot.loaded()
 	if o.Disk == "" && (o.Kernel == "" || !loaded) {
 		wrong("a machine needs a disk, or a kernel to boot directly")
 	}
@@ -185,6 +197,9 @@ func (o Options) validate() error {
 	}
 	if o.Initramfs != "" && o.Kernel == "" {
 		wrong("an initramfs needs its kernel beside it")
+	}
+	if o.Boot.onXen() {
+		o.validateXen(wrong)
 	}
 	if o.Machine == MicroVM {
 		if !loaded {
@@ -212,6 +227,12 @@ func (o Options) validate() error {
 		wrong("ports cannot be forwarded without a network card")
 	}
 	return fault.New(fault.Usage, errors.Join(errs...))
+}
+
+// loaded reports whether the kernel is handed over instead of read by a boot
+// loader.
+func (b Boot) loaded() bool {
+	return b == Direct || b == PVH || b == XenPVHDirect || b == XenPVDirect
 }
 
 // hasButton reports whether the machine has a power button, which is ACPI's.

@@ -26,6 +26,7 @@ type Running struct {
 	console *Console
 	stderr  *Console // what QEMU itself complains of
 	bios    *Console // SeaBIOS's log; nil without it
+	xen     *Xen     // nil without it
 
 	failed chan struct{} // closed at the first failure
 	over   chan struct{} // closed when the guest failed, halted or ended
@@ -60,6 +61,9 @@ func newRunning(o Options, reason string) *Running {
 			r.fail("KVM cannot run this guest here: " + l.Text)
 		}
 	})
+	if o.Boot.onXen() {
+		r.xen = newXen(r)
+	}
 	if o.Boot == BIOS {
 		r.bios = newConsole(r.since, nil, nil, func(l Line) {
 			if strings.Contains(l.Text, "No bootable device") {

@@ -28,7 +28,7 @@ func (r *Running) Stop(ctx context.Context) error {
 	defer cancel()
 	for r.Timeline().Stopping == nil {
 		// A button that cannot be pressed shows in the guest not ending.
-		_ = r.qmp.Powerdown(orderly)
+		_ = r.press(orderly)
 		if r.ended(orderly, pressEvery) {
 			return nil
 		}
@@ -45,6 +45,14 @@ func (r *Running) Stop(ctx context.Context) error {
 	}
 	return fault.New(fault.Check, fmt.Errorf("stopping the machine: the guest did not power off within %v%s",
 		r.options.StopTimeout, quote(r.console.Tail(8))))
+}
+
+// press presses the power button; of a guest on Xen, that is xl shutdown.
+func (r *Running) press(ctx context.Context) error {
+	if r.xen != nil {
+		return r.xen.shutdown(ctx)
+	}
+	return r.qmp.Powerdown(ctx)
 }
 
 // pull pulls the plug: QEMU is told to quit, and killed when it does not.

@@ -19,6 +19,7 @@ type Moment struct {
 
 // Timeline is the story of a boot. Moments that did not come are nil.
 type Timeline struct {
+	Created   *Moment `json:"created,omitempty"`   // by Xen, whose own start comes before
 	FirstByte *Moment `json:"firstByte,omitempty"` // on the console
 	Up        *Moment `json:"up,omitempty"`        // init runs
 	Network   *Moment `json:"network,omitempty"`   // the first device has an address
@@ -34,6 +35,17 @@ type Timeline struct {
 	GuestUp      float64 `json:"guestUp,omitempty"`
 	GuestStarted float64 `json:"guestStarted,omitempty"`
 	GuestReady   float64 `json:"guestReady,omitempty"`
+	// Dom0Created is what the clock of Xen's dom0 said at Created, in seconds.
+	Dom0Created float64 `json:"dom0Created,omitempty"`
+}
+
+// Dom0 returns what the clock of Xen's dom0 said at a moment, in seconds; false
+// when there is no such clock.
+func (t Timeline) Dom0(m *Moment) (float64, bool) {
+	if m == nil || t.Created == nil {
+		return 0, false
+	}
+	return t.Dom0Created + m.Wall - t.Created.Wall, true
 }
 
 // Status is how the app ended.
