@@ -1,6 +1,7 @@
 package stages
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/disk/part"
+	"github.com/imgbuild/imgbuild/kernel"
 	"github.com/imgbuild/imgbuild/kernel/uki"
 	"github.com/opencontainers/go-digest"
 )
@@ -54,8 +56,8 @@ func (s *set) boot(kernelInputs []builder.Input) string {
 		Name:    "boot",
 		Title:   "make the boot partition",
 		Kind:    kindBoot,
-		Version: 1,
-		Tools:   s.versions("mkfs.fat", "mcopy", "syslinux"),
+		Version: 2,
+		Tools:   s.versions("mkfs.fat", "mcopy", "syslinux", "gzip"),
 		Inputs:  inputs,
 	}, bootParams{
 		Name:    r.Name,
@@ -145,7 +147,7 @@ func (o Options) makeBoot(ctx context.Context, w *builder.Work) (builder.Outputs
 
 // bootFiles returns the content of the boot partition by path.
 func (o Options) bootFiles(ctx context.Context, w *builder.Work, p bootParams, stubPath string) (map[string][]byte, error) {
-	kernel, err := readInput(ctx, w, "kernel")
+	linux, err := readInput(ctx, w, "kernel")
 	if err != nil {
 		return nil, err
 	}
@@ -165,16 +167,23 @@ func (o Options) bootFiles(ctx context.Context, w *builder.Work, p bootParams, s
 		OSRelease: []byte(osRelease),
 		Cmdline:   p.Cmdline,
 		Initramfs: initramfs,
-		Kernel:    kernel,
+		Kernel:    linux,
 	})
 	if err != nil {
 		return nil, err
 	}
+	paravirtual, err := pvGrubKernel(ctx, w, linux)
+	if err != nil {
+		return nil, err
+	}
 	files := map[string][]byte{
-		"vmlinuz":              kernel,
+		"vmlinuz":              linux,
 		"EFI/BOOT/BOOTX64.EFI": efi,
 		"syslinux.cfg":         []byte(syslinuxMenu(p.Cmdline, initramfs != nil)),
-		"boot/grub/grub.cfg":   []byte(grubMenu(p.Cmdline, initramfs != nil)),
+		"boot/grub/grub.cfg":   []byte(grubMenu(p.Cmdline, initramfs != nil, paravirtual != nil)),
+	}
+	if paravirtual != nil {
+		files[pvKernel] = paravirtual
 	}
 	if initramfs != nil {
 		files["initramfs"] = initramfs
@@ -191,13 +200,50 @@ func syslinuxMenu(cmdline string, initramfs bool) string {
 	return "DEFAULT appliance\nPROMPT 0\nTIMEOUT 0\nLABEL appliance\n  LINUX /vmlinuz\n" + initrd + "  APPEND " + cmdline + "\n"
 }
 
-// grubMenu is read by GRUB on Xen, where the console is hvc0 and must be named
-// last.
-func grubMenu(cmdline string, initramfs bool) string {
-	cmdline = strings.Replace(cmdline, "console=hvc0 console=ttyS0", "console=ttyS0 console=hvc0", 1)
-	initrd := ""
-	if initramfs {
-		initrd = "initrd /initramfs\n"
+// pvKernel is the kernel that GRUB-for-Xen starts in a paravirtual guest. It is
+// packed by gzip because GRUB unpacks that with a few kB of memory, where XZ,
+// half a megabyte smaller, takes as much as its dictionary; and by the program,
+// since GRUB refuses what Go's packers make.
+const pvKernel = "vmlinux.gz"
+
+// pvGrubKernel returns the form of the kernel for GRUB-for-Xen in paravirtual
+// guests; nil when the kernel needs none, or cannot be such a guest.
+func pvGrubKernel(ctx context.Context, w *builder.Work, bzImage []byte) ([]byte, error) {
+	r := bytes.NewReader(bzImage)
+	im, err := kernel.Identify(r, r.Size())
+	if err != nil || !im.NeedsPVGrub() || !im.XenPV {
+		return nil, err
 	}
-	return "set timeout=0\nlinux /vmlinuz " + cmdline + "\n" + initrd + "boot\n"
+	plain := filepath.Join(w.Dir, "vmlinux")
+	f, err := os.Create(plain)
+	if err != nil {
+		return nil, err
+	}
+	_, err = kernel.WritePVGrub(ctx, r, r.Size(), f)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("writing the kernel for paravirtual guests: %w", err)
+	}
+	if err := runTool(ctx, w, nil, "gzip", "-9", "-n", plain); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(plain + ".gz")
+}
+
+// grubMenu is read by GRUB on Xen, where the console is hvc0 and must be named
+// last. Its progress indicator would fill that console.
+func grubMenu(cmdline string, initramfs, paravirtual bool) string {
+	cmdline = strings.Replace(cmdline, "console=hvc0 console=ttyS0", "console=ttyS0 console=hvc0", 1)
+	menu := "set timeout=0\nset enable_progress_indicator=0\n"
+	if paravirtual {
+		menu += "if [ \"$grub_platform\" = xen ]; then\n  linux /" + pvKernel + " " + cmdline + "\nelse\n  linux /vmlinuz " + cmdline + "\nfi\n"
+	} else {
+		menu += "linux /vmlinuz " + cmdline + "\n"
+	}
+	if initramfs {
+		menu += "initrd /initramfs\n"
+	}
+	return menu + "boot\n"
 }

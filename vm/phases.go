@@ -10,6 +10,7 @@ type Phase struct {
 
 // The phases of a boot, in their order.
 const (
+	PhaseXen      = "xen"      // Xen and its dom0, until the guest is created
 	PhaseFirmware = "firmware" // firmware, boot loader, and the kernel's unpacking of itself
 	PhaseKernel   = "kernel"   // from the start of the kernel's clock to init
 	PhaseInit     = "init"     // until the app is executed
@@ -35,6 +36,7 @@ func (t Timeline) Phases() []Phase {
 	if t.Up == nil {
 		return nil
 	}
+	until(PhaseXen, t.Created)
 	until(PhaseFirmware, &Moment{Wall: max(0, t.Up.Wall-t.GuestUp)})
 	until(PhaseKernel, t.Up)
 	until(PhaseInit, t.Started)
