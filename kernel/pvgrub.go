@@ -11,10 +11,11 @@ import (
 )
 
 // NeedsPVGrub reports whether GRUB-for-Xen cannot boot the image as it is in a
-// paravirtual guest: it unpacks bzImages of gzip and XZ only (as of GRUB 2.06),
-// and says "not xen image" to others.
+// paravirtual guest: it takes bzImages whose payload is packed by gzip or XZ, or
+// not at all (grub-core/loader/i386/xen_file.c of 2.06), and says "not xen image"
+// to others.
 func (im Image) NeedsPVGrub() bool {
-	return im.Format == BzImage && im.Compression != Gzip && im.Compression != XZ
+	return im.Format == BzImage && im.Compression != Gzip && im.Compression != XZ && im.Compression != Uncompressed
 }
 
 // WritePVGrub writes an ELF that GRUB-for-Xen boots in a paravirtual guest; it

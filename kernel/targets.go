@@ -19,9 +19,6 @@ type Target struct {
 	Note Note
 	// EFI says that firmware starts the kernel through its EFI stub.
 	EFI bool
-	// Compressions are those of a bzImage that the boot loader unpacks by
-	// itself; none means all, for the kernel then unpacks itself.
-	Compressions []Compression
 	// Symbols must be in the configuration, when that is known.
 	Symbols []string
 }
@@ -57,9 +54,7 @@ func Targets() []Target {
 		{Name: "hyper-v", About: "Hyper-V", Formats: bz, Symbols: []string{"HYPERV_STORAGE", "HYPERV_NET"}},
 		{Name: "xen-hvm", About: "Xen HVM", Formats: bz, Symbols: with(xen, "XEN_PVHVM")},
 		{Name: "xen-pvh", About: "Xen PVH from the disk, through GRUB", Formats: bz, Note: NotePVH, Symbols: with(xen, "XEN_PVH", "HVC_XEN")},
-		// grub-core/loader/i386/xen_file.c takes an ELF, or unpacks these.
-		{Name: "xen-pv", About: "Xen PV from the disk, through GRUB", Note: NotePV,
-			Compressions: []Compression{Gzip, XZ, Uncompressed}, Symbols: with(xen, "XEN_PV", "HVC_XEN")},
+		{Name: "xen-pv", About: "Xen PV from the disk, through GRUB", Note: NotePV, Symbols: with(xen, "XEN_PV", "HVC_XEN")},
 		{Name: "xen-pvh-direct", About: "Xen PVH, the kernel given to xl", Note: NotePVH, Symbols: with(xen, "XEN_PVH", "HVC_XEN")},
 		{Name: "xen-pv-direct", About: "Xen PV, the kernel given to xl", Note: NotePV, Symbols: with(xen, "XEN_PV", "HVC_XEN")},
 	}
@@ -102,10 +97,6 @@ func (t Target) Lacks(im Image, config map[string]string, modules bool) []Lack {
 	}
 	if t.EFI && im.Format == BzImage && !im.EFI {
 		add("build it with CONFIG_EFI_STUB=y", "the EFI stub, by which firmware starts it")
-	}
-	if len(t.Compressions) > 0 && im.Format == BzImage && !slices.Contains(t.Compressions, im.Compression) {
-		add("build it with CONFIG_KERNEL_XZ=y or CONFIG_KERNEL_GZIP=y, or give the kernel to xl itself (xen-pv-direct)",
-			"a compression that GRUB for Xen PV unpacks: its payload is %s", im.Compression)
 	}
 	if config == nil {
 		return lacks

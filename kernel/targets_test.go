@@ -22,8 +22,7 @@ func lacking(im Image, config map[string]string, modules bool) []string {
 
 func TestLacks(t *testing.T) {
 	whole := Image{Format: BzImage, PVH: true, XenPV: true, EFI: true, Compression: XZ}
-	zstd, plain, elf := whole, whole, whole
-	zstd.Compression = Zstd
+	plain, elf := whole, whole
 	plain.PVH, plain.XenPV, plain.EFI = false, false, false
 	elf.Format, elf.Compression, elf.EFI = ELF, "", false
 	for name, c := range map[string]struct {
@@ -31,7 +30,6 @@ func TestLacks(t *testing.T) {
 		want  []string
 	}{
 		"everything": {whole, nil},
-		"zstd":       {zstd, []string{"xen-pv"}},
 		"no notes":   {plain, []string{"uefi", "pvh", "microvm", "xen-pvh", "xen-pv", "xen-pvh-direct", "xen-pv-direct"}},
 		"elf": {elf, []string{"bios", "uefi", "direct", "virtio-legacy", "ec2", "vmware", "vmware-lsi", "virtualbox",
 			"ide", "hyper-v", "xen-hvm", "xen-pvh"}},

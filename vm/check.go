@@ -34,7 +34,8 @@ type Checks struct {
 
 // Check makes all checks at the same time and returns when each has its
 // outcome. The Within of a check counts from the start of the machine, in the
-// time of this host. A guest that ends, halts or panics ends every check that
+// time of this host; on Xen, from the moment that the guest was created, and ten
+// times as long. A guest that ends, halts or panics ends every check that
 // waits for it.
 func (r *Running) Check(ctx context.Context, c Checks) *Report {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -100,7 +101,11 @@ func (r *Running) check(ctx context.Context, ready *regexp.Regexp, c recipes.Che
 		within = recipes.DefaultWithin
 	}
 	limit := time.Duration(within)
-	ctx, cancel := context.WithDeadlineCause(ctx, r.start.Add(limit), fmt.Errorf("not within %v", limit))
+	deadline := r.start.Add(limit)
+	if r.xen != nil {
+		deadline, limit = r.xen.deadline(ctx, limit)
+	}
+	ctx, cancel := context.WithDeadlineCause(ctx, deadline, fmt.Errorf("not within %v", limit))
 	defer cancel()
 	detail, err := probe(ctx)
 	result := Result{Check: name, OK: err == nil, Elapsed: r.since().Seconds(), Detail: detail}

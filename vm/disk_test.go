@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,11 +13,13 @@ import (
 	"testing"
 
 	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/kernel"
 	"github.com/imgbuild/imgbuild/kernel/uki"
 )
 
 // bootDisk makes a disk with the tools of Debian: GPT, a FAT partition with
-// SYSLINUX and, where its stub is installed, a unified kernel image for UEFI.
+// SYSLINUX, a menu of GRUB-for-Xen and, where its stub is installed, a unified
+// kernel image for UEFI.
 func bootDisk(t *testing.T, mode string) (path string, uefi bool) {
 	t.Helper()
 	linux, initramfs := guestKernel(t), guestInitramfs(t)
@@ -42,6 +45,7 @@ func bootDisk(t *testing.T, mode string) (path string, uefi bool) {
 	mustRun(t, exec.Command("mcopy", "-i", at, menu, "::/syslinux.cfg"))
 	mustRun(t, exec.Command("mcopy", "-i", at, "/usr/lib/syslinux/modules/bios/ldlinux.c32", "::/"))
 	mustRun(t, exec.Command("syslinux", "--offset", fmt.Sprint(1<<20), "-i", path))
+	addGRUB(t, at, linux, strings.Replace(cmdline, "console=hvc0 console=ttyS0", "console=ttyS0 console=hvc0", 1))
 	mbr, err := os.ReadFile("/usr/lib/SYSLINUX/gptmbr.bin")
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +59,29 @@ func bootDisk(t *testing.T, mode string) (path string, uefi bool) {
 		t.Fatal(err)
 	}
 	return path, addUKI(t, at, linux, initramfs, cmdline)
+}
+
+// addGRUB puts the menu of GRUB-for-Xen on the disk, and the kernel's form for
+// paravirtual guests.
+func addGRUB(t *testing.T, at, linux, cmdline string) {
+	t.Helper()
+	dir := t.TempDir()
+	elf, menu := filepath.Join(dir, "vmlinux"), filepath.Join(dir, "grub.cfg")
+	in, err := os.ReadFile(linux)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if ok, err := kernel.WritePVGrub(t.Context(), bytes.NewReader(in), int64(len(in)), &b); err != nil || !ok {
+		t.Fatalf("WritePVGrub = %v, %v", ok, err)
+	}
+	write(t, elf, b.Bytes())
+	write(t, menu, []byte("set enable_progress_indicator=0\nif [ \"$grub_platform\" = xen ]; then\n  linux /vmlinux.gz "+cmdline+
+		"\nelse\n  linux /vmlinuz "+cmdline+"\nfi\ninitrd /initramfs\nboot\n"))
+	mustRun(t, exec.Command("gzip", "-9", "-n", elf))
+	mustRun(t, exec.Command("mmd", "-i", at, "::/boot", "::/boot/grub"))
+	mustRun(t, exec.Command("mcopy", "-i", at, elf+".gz", "::/"))
+	mustRun(t, exec.Command("mcopy", "-i", at, menu, "::/boot/grub/grub.cfg"))
 }
 
 // addUKI puts a unified kernel image where UEFI looks for one.

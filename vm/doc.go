@@ -23,6 +23,11 @@
 // with the command line of the boot loader there; [PVH] hands it the ELF from
 // within that bzImage, which spares the guest its own decompression.
 //
+// [XenPVH], [XenPV] and [XenHVM] boot the disk on a real Xen, which QEMU emulates
+// a machine for (see package xen); [XenPVHDirect] and [XenPVDirect] hand the
+// disk's kernel to xl. [Running.Xen] then has what xl can do with a guest besides:
+// change its memory, save it and restore it.
+//
 // # Accelerator
 //
 // [Auto] asks [Probe], which trusts no /dev/kvm that merely opens: some hosts

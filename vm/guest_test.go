@@ -47,7 +47,8 @@ var guestProgram = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(path)
 })
 
-// guestInitramfs returns an initramfs that holds the guest program as /init.
+// guestInitramfs returns an initramfs that holds the guest program as /init
+// and as /sbin/poweroff.
 func guestInitramfs(t *testing.T) string {
 	t.Helper()
 	program, err := guestProgram()
@@ -59,7 +60,10 @@ func guestInitramfs(t *testing.T) string {
 		name string
 		mode int
 		data []byte
-	}{{"init", 0o100755, program}, {"TRAILER!!!", 0, nil}} {
+	}{
+		{"init", 0o100755, program}, {"sbin", 0o40755, nil}, {"sbin/poweroff", 0o120777, []byte("/init")},
+		{"TRAILER!!!", 0, nil},
+	} {
 		// Documentation/driver-api/early-userspace/buffer-format.rst
 		fmt.Fprintf(&b, "070701%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%08x%s\x00",
 			1, e.mode, 0, 0, 1, 0, len(e.data), 0, 0, 0, 0, len(e.name)+1, 0, e.name)

@@ -126,7 +126,7 @@ type Options struct {
 	// byte by byte.
 	Console io.Writer
 	// StopTimeout is how long Stop waits after the power button; 30 s by
-	// default.
+	// default, on Xen 5 minutes.
 	StopTimeout time.Duration
 	// QEMU is the program; "qemu-system-x86_64" by default.
 	QEMU string
@@ -163,7 +163,7 @@ func (o Options) withDefaults() Options {
 	set(&o.Memory, DefaultMemory)
 	set(&o.CPUs, 1)
 	set(&o.NIC, VirtioNet)
-	set(&o.StopTimeout, DefaultStopTimeout)
+	set(&o.StopTimeout, o.stopTimeout())
 	set(&o.QEMU, DefaultQEMU)
 	return o
 }
@@ -227,6 +227,13 @@ func (o Options) validate() error {
 		wrong("ports cannot be forwarded without a network card")
 	}
 	return fault.New(fault.Usage, errors.Join(errs...))
+}
+
+func (o Options) stopTimeout() time.Duration {
+	if o.Boot.onXen() {
+		return DefaultStopTimeout * slowness
+	}
+	return DefaultStopTimeout
 }
 
 // loaded reports whether the kernel is handed over instead of read by a boot

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"time"
 
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/vm/xen"
@@ -15,7 +16,32 @@ type Xen struct {
 	r       *Running
 	log     *Console // of the hypervisor and dom0
 	control *xen.Control
-	reason  string // how the guest ended, in QEMU's words; guarded by r.mu
+	created chan struct{} // closed when the guest begins to run
+	reason  string        // how the guest ended, in QEMU's words; guarded by r.mu
+}
+
+// slowness is how much longer a guest may take on Xen than on QEMU alone: its
+// virtualisation is emulated within an emulation.
+const slowness = 10
+
+// dom0Patience is how long dom0 may take to create the guest.
+const dom0Patience = 15 * time.Minute
+
+// deadline returns until when something must come that has a limit, and the
+// limit that this is. It waits for the guest to be created.
+func (x *Xen) deadline(ctx context.Context, limit time.Duration) (time.Time, time.Duration) {
+	limit *= slowness
+	patience := time.NewTimer(dom0Patience)
+	defer patience.Stop()
+	select {
+	case <-x.created:
+		created := x.r.Timeline().Created
+		return x.r.start.Add(time.Duration(created.Wall * float64(time.Second))).Add(limit), limit
+	case <-ctx.Done():
+	case <-patience.C:
+		x.r.fail(fmt.Sprintf("dom0 did not create the guest within %v%s", dom0Patience, quote(x.log.Tail(8))))
+	}
+	return time.Now(), limit
 }
 
 // Xen returns the powers of dom0 over the guest; false when the guest does not
@@ -27,7 +53,7 @@ func (r *Running) Xen() (*Xen, bool) { return r.xen, r.xen != nil }
 var dom0Fatal = regexp.MustCompile(`Panic on CPU|Kernel panic - not syncing|Domain 0 (crashed|halted|shutdown)`)
 
 func newXen(r *Running) *Xen {
-	x := &Xen{r: r}
+	x := &Xen{r: r, created: make(chan struct{})}
 	x.log = newConsole(r.since, nil, nil, func(l Line) {
 		if dom0Fatal.MatchString(l.Text) && r.Timeline().Created == nil {
 			r.fail("dom0 did not come up: " + l.Text + quote(x.log.Tail(8)))
@@ -47,6 +73,7 @@ func (x *Xen) event(e xen.Event) {
 		x.r.tell(func(s *story) {
 			if s.timeline.Created == nil {
 				s.timeline.Created, s.timeline.Dom0Created = &now, e.Uptime
+				close(x.created)
 			}
 		})
 	case "failed":

@@ -75,6 +75,7 @@ func (f *machineFlags) options(c *cli, s subject) (vm.Options, error) {
 	o := vm.Options{
 		Disk: s.image, Accel: vm.Accel(f.accel), Machine: vm.MachineType(f.machine),
 		Bus: vm.Bus(f.bus), NIC: vm.NIC(f.nic), Memory: s.memory, CPUs: s.cpus,
+		Log: func(text string) { fmt.Fprintln(c.stderr, "imgbuild: "+text) },
 	}
 	if f.cpus < 0 {
 		return o, fault.New(fault.Usage, fmt.Errorf("--cpus: a guest cannot have %d processors", f.cpus), "give 1 or more, or leave it to the recipe")

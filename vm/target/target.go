@@ -37,11 +37,12 @@ type Target struct {
 const (
 	Quick   = "quick"    // the two ways of real machines; what is tested by default
 	AllQEMU = "all-qemu" // everything that QEMU alone emulates
+	AllXen  = "all-xen"  // a real Xen, which QEMU emulates a machine for: minutes each
 )
 
 // All returns the targets, in the order of reports.
 func All() []Target {
-	quick, qemu := []string{Quick, AllQEMU}, []string{AllQEMU}
+	quick, qemu, xen := []string{Quick, AllQEMU}, []string{AllQEMU}, []string{AllXen}
 	return []Target{
 		{"bios", "KVM: SeaBIOS, the disk's boot loader, virtio", quick, vm.BIOS, vm.Q35, vm.Virtio, vm.VirtioNet},
 		{"uefi", "KVM: OVMF, the disk's EFI program, virtio", quick, vm.UEFI, vm.Q35, vm.Virtio, vm.VirtioNet},
@@ -54,6 +55,11 @@ func All() []Target {
 		{"vmware-lsi", "VMware: LSI Logic SAS and e1000", qemu, vm.BIOS, vm.PC, vm.LSISAS, vm.E1000},
 		{"virtualbox", "VirtualBox: AHCI and e1000", qemu, vm.BIOS, vm.PC, vm.AHCI, vm.E1000},
 		{"ide", "the oldest: IDE and e1000", qemu, vm.BIOS, vm.PC, vm.IDE, vm.E1000},
+		{"xen-pvh", "Xen: PVH, GRUB from the disk", xen, vm.XenPVH, vm.Q35, vm.Virtio, vm.VirtioNet},
+		{"xen-pv", "Xen: paravirtual, GRUB from the disk", xen, vm.XenPV, vm.Q35, vm.Virtio, vm.VirtioNet},
+		{"xen-hvm", "Xen: SeaBIOS, the disk's boot loader", xen, vm.XenHVM, vm.Q35, vm.Virtio, vm.VirtioNet},
+		{"xen-pvh-direct", "Xen: PVH, xl loads the disk's kernel", xen, vm.XenPVHDirect, vm.Q35, vm.Virtio, vm.VirtioNet},
+		{"xen-pv-direct", "Xen: paravirtual, xl loads the disk's kernel", xen, vm.XenPVDirect, vm.Q35, vm.Virtio, vm.VirtioNet},
 	}
 }
 

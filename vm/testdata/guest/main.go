@@ -11,8 +11,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,6 +22,10 @@ import (
 )
 
 func main() {
+	if os.Getpid() != 1 { // as /sbin/poweroff, which the kernel runs for Xen
+		must(syscall.Kill(1, syscall.SIGUSR2))
+		return
+	}
 	must(os.MkdirAll("/proc", 0o755))
 	must(syscall.Mount("proc", "/proc", "proc", 0, ""))
 	must(os.MkdirAll("/dev", 0o755))
@@ -46,13 +52,18 @@ func main() {
 	}
 }
 
-// serve answers until the power button is pressed.
+// serve answers until the power button is pressed, or Xen asks for the end.
 func serve() {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR2)
 	say(config.LineNetwork, "eth0")
 	listener, err := net.Listen("tcp", ":7")
 	must(err)
 	go echo(listener)
-	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "hello from the guest") })
+	var visitors atomic.Int64
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "hello from the guest, visitor", visitors.Add(1))
+	})
 	http.HandleFunc("/teapot", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) })
 	say(config.LineStarted, "pid 1 at "+clock())
 	time.Sleep(300 * time.Millisecond) // accepted by the host, refused by the guest
@@ -61,7 +72,10 @@ func serve() {
 	go func() { must(http.Serve(web, nil)) }()
 	say(config.LineListening, "7 8080 at "+clock())
 	fmt.Println("ready to serve")
-	waitForButton()
+	select {
+	case <-button():
+	case <-asked:
+	}
 	say(config.LineListening, "7 22 8080 at "+clock())
 	say(config.LineStopping, "power button")
 	off()
@@ -78,8 +92,8 @@ func echo(l net.Listener) {
 	}
 }
 
-// waitForButton reads events of linux/input.h until KEY_POWER goes down.
-func waitForButton() {
+// button reads events of linux/input.h; when KEY_POWER goes down, it sends.
+func button() <-chan bool {
 	const evKey, keyPower = 1, 116
 	devices, err := filepath.Glob("/dev/input/event*")
 	must(err)
@@ -100,7 +114,7 @@ func waitForButton() {
 			}
 		}()
 	}
-	<-pressed
+	return pressed
 }
 
 func off() {

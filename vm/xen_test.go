@@ -1,0 +1,164 @@
+package vm
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/imgbuild/imgbuild/fault"
+)
+
+// slowVariable, set to 1, asks for the tests that take minutes each.
+const slowVariable = "IMGBUILD_TEST_SLOW"
+
+// xenWait bounds how long a test waits for a guest on an emulated Xen.
+const xenWait = 10 * time.Minute
+
+// needXen skips a test where the packages of dom0 cannot be had.
+func needXen(t *testing.T) {
+	t.Helper()
+	guestKernel(t)
+	for program, pkg := range map[string]string{"apt-get": "apt", "dpkg-deb": "dpkg", "gzip": "gzip"} {
+		need(t, program, pkg)
+	}
+	if out, err := exec.Command("apt-cache", "show", "xen-utils-4.17").Output(); err != nil || len(out) == 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("the package sources offer no xen-utils-4.17")
+		}
+		t.Skip("the package sources offer no xen-utils-4.17: it is of Debian 12")
+	}
+}
+
+// bootXen boots the test disk on Xen until the guest serves.
+func bootXen(t *testing.T, boot Boot) (*Running, context.Context) {
+	t.Helper()
+	needXen(t)
+	path, _ := bootDisk(t, "serve")
+	r := start(t.Context(), t, Options{Disk: path, Boot: boot, Memory: 256 << 20, Ports: []Forward{{Guest: 8080}}, StopTimeout: xenWait})
+	x, ok := r.Xen()
+	if !ok {
+		t.Fatal("the machine has no Xen")
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the console:%s\ndom0:%s", quote(r.Console().Tail(20)), quote(x.Log().Tail(20)))
+		}
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), xenWait)
+	t.Cleanup(cancel)
+	if _, err := r.Console().Wait(ctx, func(l Line) bool { return strings.Contains(l.Text, "ready to serve") }); err != nil {
+		t.Fatal(err)
+	}
+	return r, ctx
+}
+
+// visit asks the guest for its page; it counts visitors in its memory.
+func visit(t *testing.T, r *Running, visitor int) {
+	t.Helper()
+	addr, _ := r.Addr(8080)
+	client := http.Client{Timeout: xenWait}
+	resp, err := client.Get("http://" + addr + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if want := fmt.Sprintf("hello from the guest, visitor %d\n", visitor); err != nil || string(body) != want {
+		t.Fatalf("GET = %q, %v; want %q", body, err, want)
+	}
+}
+
+// shutDown ends the guest by xl shutdown, and the machine after it.
+func shutDown(t *testing.T, ctx context.Context, r *Running) {
+	t.Helper()
+	if err := r.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	exit, err := r.Wait(ctx)
+	if err != nil || exit.Reason != "guest-shutdown" {
+		t.Errorf("Wait = %+v, %v; want guest-shutdown", exit, err)
+	}
+	tl := r.Timeline()
+	up, ok := tl.Dom0(tl.Started)
+	if !ok || tl.Dom0Created == 0 || up <= tl.Dom0Created || tl.Stopping == nil {
+		t.Errorf("timeline %+v; started at %.1f s of dom0", tl, up)
+	}
+	t.Logf("dom0's clock: created at %.1f s, started at %.1f s", tl.Dom0Created, up)
+}
+
+// A PVH guest boots from its disk, gives memory back, and goes on where it was
+// after it was saved and restored.
+func TestXenPVH(t *testing.T) {
+	r, ctx := bootXen(t, XenPVH)
+	x, _ := r.Xen()
+	visit(t, r, 1)
+	const less = 128 << 20
+	if err := x.SetMemory(ctx, less); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		memory, err := x.Memory(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if memory <= less+8<<20 { // what the device model and video have besides
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	visit(t, r, 2)
+	if err := x.Save(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := x.Memory(ctx); err == nil {
+		t.Error("a saved guest has memory")
+	}
+	if err := x.Restore(ctx); err != nil {
+		t.Fatal(err)
+	}
+	visit(t, r, 3)
+	if err := x.SetMemory(ctx, 1); fault.KindOf(err) != fault.Usage {
+		t.Errorf("SetMemory(1) = %v", err)
+	}
+	shutDown(t, ctx, r)
+}
+
+func TestXenPV(t *testing.T) {
+	r, ctx := bootXen(t, XenPV)
+	visit(t, r, 1)
+	shutDown(t, ctx, r)
+}
+
+// HVM takes minutes: an emulated processor runs firmware that is emulated once
+// more.
+func TestXenHVM(t *testing.T) {
+	if os.Getenv(slowVariable) != "1" {
+		t.Skipf("%s is not 1: make test-slow sets it", slowVariable)
+	}
+	r, ctx := bootXen(t, XenHVM)
+	visit(t, r, 1)
+	shutDown(t, ctx, r)
+}
+
+// What the guest cannot do is told before dom0 is made.
+func TestXenOptions(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]Options{
+		"another bus":  {Boot: XenPVH, Bus: NVMe},
+		"another card": {Boot: XenPV, NIC: E1000},
+		"KVM":          {Boot: XenPV, Accel: KVM},
+		"a board":      {Boot: XenHVM, Machine: PC},
+		"HVM kernel":   {Boot: XenHVM, Kernel: "vmlinuz"},
+	} {
+		o.Disk = "disk.raw"
+		if _, err := New(o); fault.KindOf(err) != fault.Usage {
+			t.Errorf("%s: New = %v, want a usage fault", name, err)
+		}
+	}
+}
