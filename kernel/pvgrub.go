@@ -18,7 +18,7 @@ func (im Image) NeedsPVGrub() bool {
 	return im.Format == BzImage && im.Compression != Gzip && im.Compression != XZ && im.Compression != Uncompressed
 }
 
-// WritePVGrub writes an ELF that GRUB-for-Xen boots in a paravirtual guest; it
+// WritePVGrub writes an ELF that GRUB-for-Xen boots in a paravirtual guest; GRUB
 // also unpacks it, from gzip or XZ. It is false, and nothing is written, when the
 // kernel cannot be such a guest.
 //

@@ -28,7 +28,7 @@ var tools = map[string]builder.Tool{
 	"mcopy":      {Name: "mcopy", Package: "mtools", VersionArgs: []string{"--version"}},
 	"syslinux":   {Name: "syslinux", Package: "syslinux", VersionArgs: []string{"--version"}},
 	"strip":      {Name: "strip", Package: "binutils", VersionArgs: []string{"--version"}},
-	"gzip":       {Name: "gzip", Package: "gzip", VersionArgs: []string{"--version"}},
+	"xz":         {Name: "xz", Package: "xz-utils", VersionArgs: []string{"--version"}},
 	"fakeroot":   {Name: "fakeroot", Package: "fakeroot", VersionArgs: []string{"--version"}},
 }
 

@@ -76,11 +76,11 @@ func addGRUB(t *testing.T, at, linux, cmdline string) {
 		t.Fatalf("WritePVGrub = %v, %v", ok, err)
 	}
 	write(t, elf, b.Bytes())
-	write(t, menu, []byte("set enable_progress_indicator=0\nif [ \"$grub_platform\" = xen ]; then\n  linux /vmlinux.gz "+cmdline+
+	write(t, menu, []byte("set enable_progress_indicator=0\nif [ \"$grub_platform\" = xen ]; then\n  linux /vmlinux.xz "+cmdline+
 		"\nelse\n  linux /vmlinuz "+cmdline+"\nfi\ninitrd /initramfs\nboot\n"))
-	mustRun(t, exec.Command("gzip", "-9", "-n", elf))
+	mustRun(t, exec.Command(need(t, "xz", "xz-utils"), "-1", "--check=crc32", elf))
 	mustRun(t, exec.Command("mmd", "-i", at, "::/boot", "::/boot/grub"))
-	mustRun(t, exec.Command("mcopy", "-i", at, elf+".gz", "::/"))
+	mustRun(t, exec.Command("mcopy", "-i", at, elf+".xz", "::/"))
 	mustRun(t, exec.Command("mcopy", "-i", at, menu, "::/boot/grub/grub.cfg"))
 }
 

@@ -24,7 +24,7 @@ const xenWait = 10 * time.Minute
 func needXen(t *testing.T) {
 	t.Helper()
 	guestKernel(t)
-	for program, pkg := range map[string]string{"apt-get": "apt", "dpkg-deb": "dpkg", "gzip": "gzip"} {
+	for program, pkg := range map[string]string{"apt-get": "apt", "dpkg-deb": "dpkg"} {
 		need(t, program, pkg)
 	}
 	if out, err := exec.Command("apt-cache", "show", "xen-utils-4.17").Output(); err != nil || len(out) == 0 {
