@@ -19,6 +19,8 @@ const (
 // colour of a phase; they differ in lightness as well.
 func colour(phase string) string {
 	switch phase {
+	case vm.PhaseXen:
+		return "#e4e6ea"
 	case vm.PhaseFirmware:
 		return "#b8bec8"
 	case vm.PhaseKernel:
@@ -70,7 +72,7 @@ func (r *Result) chart() *chart {
 		c.Texts = append(c.Texts, svgText{X: x(end) + 6, Y: y + 13, Text: fmt.Sprintf("%.2f s", end)})
 		y += svgRow
 	}
-	for i, m := range marks() {
+	for i, m := range r.marks() {
 		at := svgMargin + float64(i)*100
 		c.Bars = append(c.Bars, svgRect{at, y + 10, 12, 12, colour(m.phase), m.phase})
 		c.Texts = append(c.Texts, svgText{X: at + 18, Y: y + 20, Text: m.phase})

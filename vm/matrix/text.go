@@ -54,11 +54,24 @@ func oneLine(s string) string {
 // chartWidth is how many characters the longest boot has.
 const chartWidth = 60
 
-// marks are the letters that draw the phases.
-func marks() []struct{ phase, mark string } {
-	return []struct{ phase, mark string }{
-		{vm.PhaseFirmware, "f"}, {vm.PhaseKernel, "k"}, {vm.PhaseInit, "i"}, {vm.PhaseApp, "a"}, {vm.PhaseAnswer, "r"},
+// mark is the letter that draws a phase.
+type mark struct{ phase, mark string }
+
+// marks are those of all phases, in order.
+func marks() []mark {
+	return []mark{
+		{vm.PhaseXen, "x"}, {vm.PhaseFirmware, "f"}, {vm.PhaseKernel, "k"}, {vm.PhaseInit, "i"}, {vm.PhaseApp, "a"}, {vm.PhaseAnswer, "r"},
 	}
+}
+
+// marks leaves out the phase that only targets on Xen have, when there are none.
+func (r *Result) marks() []mark {
+	for _, run := range r.Runs {
+		if len(run.Phases) > 0 && run.Phases[0].Name == vm.PhaseXen {
+			return marks()
+		}
+	}
+	return marks()[1:]
 }
 
 // writeBoots writes how long each phase of each boot took, in seconds.
@@ -70,7 +83,7 @@ func (r *Result) writeBoots(w io.Writer) error {
 	fmt.Fprintln(w)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(tw, "boot, in seconds\t")
-	for _, m := range marks() {
+	for _, m := range r.marks() {
 		fmt.Fprintf(tw, "%s\t", m.phase)
 	}
 	fmt.Fprintln(tw, "sum\tCPU\t")
@@ -79,7 +92,7 @@ func (r *Result) writeBoots(w io.Writer) error {
 			continue
 		}
 		fmt.Fprintf(tw, "%s by %s\t", run.Target, run.Accel)
-		for _, m := range marks() {
+		for _, m := range r.marks() {
 			fmt.Fprintf(tw, "%s\t", took(run.Phases, m.phase))
 		}
 		fmt.Fprintf(tw, "%.2f\t%s\t\n", run.Phases[len(run.Phases)-1].End, cpu(run.Timeline))
@@ -97,7 +110,11 @@ func (r *Result) writeBoots(w io.Writer) error {
 			fmt.Fprintf(w, "%-*s %s\n", width, run.Target, bar)
 		}
 	}
-	_, err := fmt.Fprintf(w, "%-*s f firmware  k kernel  i init  a app  r answer; %d characters are %.2f s\n", width, "", chartWidth, longest)
+	var legend []string
+	for _, m := range r.marks() {
+		legend = append(legend, m.mark+" "+m.phase)
+	}
+	_, err := fmt.Fprintf(w, "%-*s %s; %d characters are %.2f s\n", width, "", strings.Join(legend, "  "), chartWidth, longest)
 	return err
 }
 

@@ -74,9 +74,8 @@ var (
 		"usr/lib/xen-" + release + "/boot/hvmloader",
 		"usr/libexec/xen-qemu-system-i386",
 		"usr/share/seabios/bios-256k.bin",
-		"usr/share/seabios/kvmvapic.bin",
 		"usr/share/qemu/keymaps/en-us",
-		"usr/share/qemu/*.bin",
+		"usr/share/qemu/kvmvapic.bin",
 	}, libraryFiles...)
 )
 
