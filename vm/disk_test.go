@@ -78,7 +78,7 @@ func addGRUB(t *testing.T, at, linux, cmdline string) {
 	write(t, elf, b.Bytes())
 	write(t, menu, []byte("set enable_progress_indicator=0\nif [ \"$grub_platform\" = xen ]; then\n  linux /vmlinux.xz "+cmdline+
 		"\nelse\n  linux /vmlinuz "+cmdline+"\nfi\ninitrd /initramfs\nboot\n"))
-	mustRun(t, exec.Command(need(t, "xz", "xz-utils"), "-1", "--check=crc32", elf))
+	mustRun(t, exec.Command(need(t, "xz", "xz-utils"), "--check=crc32", "--x86", "--lzma2=preset=1,dict=1MiB", elf))
 	mustRun(t, exec.Command("mmd", "-i", at, "::/boot", "::/boot/grub"))
 	mustRun(t, exec.Command("mcopy", "-i", at, elf+".xz", "::/"))
 	mustRun(t, exec.Command("mcopy", "-i", at, menu, "::/boot/grub/grub.cfg"))
