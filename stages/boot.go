@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/imgbuild/imgbuild/builder"
@@ -38,6 +39,7 @@ type bootParams struct {
 	Serial  string `json:"serial"` // FAT volume id, 8 hex digits
 	Size    int64  `json:"size"`   // bytes; 0 is automatic
 	Epoch   int64  `json:"epoch"`  // seconds
+	XenPV   bool   `json:"xenPV"`  // boots as a paravirtual Xen guest
 }
 
 // bootMinimum is the smallest boot partition: FAT16 begins at 4085 clusters
@@ -66,6 +68,7 @@ func (s *set) boot(kernelInputs []builder.Input) string {
 		Serial:  s.id("boot").Encoded()[:8],
 		Size:    int64(r.Disk.Boot.Size),
 		Epoch:   s.Epoch.Unix(),
+		XenPV:   len(r.Targets) == 0 || slices.Contains(r.Targets, "xen-pv"),
 	})
 }
 
@@ -172,9 +175,11 @@ func (o Options) bootFiles(ctx context.Context, w *builder.Work, p bootParams, s
 	if err != nil {
 		return nil, err
 	}
-	paravirtual, err := pvGrubKernel(ctx, w, linux)
-	if err != nil {
-		return nil, err
+	var paravirtual []byte
+	if p.XenPV {
+		if paravirtual, err = pvGrubKernel(ctx, w, linux); err != nil {
+			return nil, err
+		}
 	}
 	files := map[string][]byte{
 		"vmlinuz":              linux,

@@ -44,7 +44,7 @@ func TestKernelBudgets(t *testing.T) {
 }
 
 func TestKernelServes(t *testing.T) {
-	image := kernel.Image{Format: kernel.BzImage, Compression: kernel.Zstd, XenPV: true}
+	image := kernel.Image{Format: kernel.BzImage}
 	p := kernelCheckParams{Targets: []string{"xen-pv", "pvh", "direct"}}
 	err := p.serves(image, nil)
 	if fault.KindOf(err) != fault.Input || len(fault.HintsOf(err)) != 2 {
