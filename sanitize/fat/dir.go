@@ -133,13 +133,7 @@ func (p *parser) longPiece(e []byte) {
 		p.long, p.order = nil, 0
 		return
 	}
-	var chars []uint16
-	for _, part := range [][]byte{e[1:11], e[14:26], e[28:32]} {
-		for i := 0; i < len(part); i += 2 {
-			chars = append(chars, binary.LittleEndian.Uint16(part[i:]))
-		}
-	}
-	p.long = append(chars, p.long...)
+	p.long = append(pieceChars(e), p.long...)
 	p.order = n - 1
 }
 
