@@ -1,16 +1,22 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
+	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/imgbuild/imgbuild/disk/image"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/sanitize/audit"
+	"github.com/imgbuild/imgbuild/sanitize/audit/html"
+	"github.com/imgbuild/imgbuild/sanitize/audit/sarif"
 	"github.com/imgbuild/imgbuild/sanitize/audit/secret"
 	"github.com/imgbuild/imgbuild/sanitize/drivers"
 )
@@ -20,6 +26,11 @@ type auditFlags struct {
 	policy, rules string
 	all           bool
 	maxFindings   int
+	sarif, html   string
+	before        string
+	extract       string
+	extractBytes  int64
+	extractFiles  int64
 }
 
 func (c *cli) auditCommand() *cobra.Command {
@@ -32,11 +43,14 @@ live, and tells which deleted files and which secrets somebody else could
 recover: the type, the place, the owner. A secret is never shown whole. The
 image may be of any maker and is only read.
 
-The exit code is 0 when nothing is against the policy, and 5 otherwise:
+The policies:
   none     nothing is forbidden
   default  keys and passwords, and deleted files that can still be read
-  public   what public AMIs and marketplaces ask for`,
-		Example: "  imgbuild audit out/hello.qcow2\n  imgbuild audit --policy public --json disk.vmdk > audit.json",
+  public   what public AMIs and marketplaces ask for
+
+Exit code 4: the image cannot be read; 5: something is against the policy; 8: no
+space, or no permission.`,
+		Example: "  imgbuild audit out/hello.qcow2\n  imgbuild audit --policy public --html audit.html disk.vmdk\n  imgbuild audit --policy none --extract found/ disk.img",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.audit(cmd, args[0], &f)
@@ -46,6 +60,12 @@ The exit code is 0 when nothing is against the policy, and 5 otherwise:
 	cmd.Flags().StringVar(&f.rules, "rules", "", "a file of further rules and of what is allowed")
 	cmd.Flags().BoolVar(&f.all, "all", false, "carve in live files and metadata too")
 	cmd.Flags().IntVar(&f.maxFindings, "max-findings", audit.DefaultFindings, "how many findings of each kind are listed; all are counted")
+	cmd.Flags().StringVar(&f.html, "html", "", "write the report as one page to this file")
+	cmd.Flags().StringVar(&f.sarif, "sarif", "", "write the report for code-scanning pages to this file")
+	cmd.Flags().StringVar(&f.before, "before", "", "a report in JSON from before a scrub, for --html")
+	cmd.Flags().StringVar(&f.extract, "extract", "", "write what is recovered into this new folder")
+	cmd.Flags().Int64Var(&f.extractBytes, "extract-bytes", 1<<30, "write at most so many bytes")
+	cmd.Flags().Int64Var(&f.extractFiles, "extract-files", 10_000, "write at most so many files")
 	c.jsonFlag(cmd)
 	return cmd
 }
@@ -60,17 +80,70 @@ func (c *cli) audit(cmd *cobra.Command, path string, f *auditFlags) error {
 		return fault.New(fault.Input, fmt.Errorf("opening the image: %w", err), "name a disk image: raw, qcow2 or VMDK, or a block device that you may read")
 	}
 	defer closer.Close()
+	var x *audit.Extractor
+	if f.extract != "" {
+		if x, err = audit.NewExtractor(f.extract, r, f.extractBytes, f.extractFiles); err != nil {
+			return err
+		}
+		opts.Found = x.Write
+	}
+	var old *audit.Report
+	if f.before != "" {
+		if old, err = readReport(f.before); err != nil {
+			return err
+		}
+	}
 	report, err := audit.Run(cmd.Context(), r, opts)
 	if err != nil {
 		return fmt.Errorf("auditing %s: %w", path, err)
 	}
 	report.Path, report.Format = path, format
+	if err := f.write(report, old); err != nil {
+		return err
+	}
 	if c.json {
 		err = writeJSON(c.stdout, report)
 	} else {
 		err = report.WriteTable(c.stdout)
 	}
+	if x != nil {
+		fmt.Fprintf(c.stderr, "%d files written to %s, %d beyond the limits\n", x.Written, f.extract, x.Left)
+	}
 	return errors.Join(err, report.Err())
+}
+
+// write writes the reports that go into files. Each gets its name when it is
+// whole.
+func (f *auditFlags) write(report, old *audit.Report) error {
+	for path, write := range map[string]func(io.Writer) error{
+		f.html:  func(w io.Writer) error { return html.Write(w, report, old) },
+		f.sarif: func(w io.Writer) error { return sarif.Write(w, report, version) },
+	} {
+		if path == "" {
+			continue
+		}
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			return err
+		}
+		if err := renameio.WriteFile(path, b.Bytes(), 0o644); err != nil {
+			return fault.New(fault.Environment, fmt.Errorf("writing the report: %w", err), "name a file in a folder that you may write to")
+		}
+	}
+	return nil
+}
+
+// readReport reads a report that --json wrote.
+func readReport(path string) (*audit.Report, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fault.New(fault.Input, err, "check the path that --before names")
+	}
+	var r audit.Report
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fault.New(fault.Input, fmt.Errorf("reading %s: %w", path, err), "--before wants what `imgbuild audit --json` printed")
+	}
+	return &r, nil
 }
 
 // options turns the flags into those of an audit.

@@ -95,6 +95,7 @@ type auditor struct {
 	dead, live *scanSet
 	total      *tally
 	problems   []Problem
+	maps       []*Map
 	walked     []bool // for each volume, whether its files were read
 	scanned    int64  // bytes that were looked at
 	files      int64  // live files that were read
@@ -126,6 +127,7 @@ func (a *auditor) run(ctx context.Context) error {
 			a.problem(Problem{Offset: v.Off, Error: v.Err.Error()})
 		}
 	}
+	a.drawMaps()
 	if err := a.walkFiles(ctx); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize"
@@ -29,8 +30,14 @@ func (a *auditor) scanRuns(ctx context.Context) error {
 // scanChunk is the job of one chunk of the disk.
 func (a *auditor) scanChunk(w *worker, s source, own disk.Extent) result {
 	res := result{found: newTally(maxChunkFindings), cost: own.Len}
-	var err error
-	res.scanned, err = w.scan(a.dead, s, own, func(f Finding) {
+	w.outer.unpack = func(at int64, name string, r io.Reader) {
+		a.scanStream(w, r, name, maxUnpacked, func(f Finding) {
+			if f.Offset = at; a.place(&f) {
+				res.found.add(f)
+			}
+		})
+	}
+	spans, err := w.scan(a.dead, s, own, func(f Finding) {
 		if !a.place(&f) {
 			return
 		}
@@ -39,6 +46,10 @@ func (a *auditor) scanChunk(w *worker, s source, own disk.Extent) result {
 			a.unpackDead(w, s, f, res.found.add)
 		}
 	})
+	for _, e := range spans {
+		res.scanned += e.Len
+		res.residue = a.appendDead(res.residue, e)
+	}
 	if err != nil {
 		res.problems = append(res.problems, Problem{Offset: own.Off, Error: fmt.Sprintf("reading %d bytes: %v", own.Len, err)})
 	}
@@ -57,12 +68,32 @@ func (a *auditor) place(f *Finding) bool {
 		return false
 	}
 	f.Class, f.Owner = g.Class, clean(g.Owner)
-	return f.Kind != File || a.All || g.Class != sanitize.Metadata
+	if f.Kind != File || a.All {
+		return true
+	}
+	return g.Class != sanitize.Metadata && !(f.superblock && g.Class == sanitize.BootCode)
+}
+
+// appendDead appends the parts of e that no file and no filesystem owns.
+func (a *auditor) appendDead(list []disk.Extent, e disk.Extent) []disk.Extent {
+	for off := e.Off; off < e.End(); {
+		g, ok := a.ledger.At(off)
+		if !ok {
+			break
+		}
+		end := min(g.End(), e.End())
+		if g.Class.Dead() || g.Class == sanitize.Unknown {
+			list = append(list, disk.Extent{Off: off, Len: end - off})
+		}
+		off = end
+	}
+	return list
 }
 
 // take adds what a job found to the whole.
 func (a *auditor) take(r result) error {
 	a.scanned += r.scanned
+	a.drawResidue(r.residue)
 	a.files += r.files
 	for _, p := range r.problems {
 		a.problem(p)

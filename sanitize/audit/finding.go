@@ -57,6 +57,8 @@ type Finding struct {
 
 	// family is the type by whose anchor a file was found.
 	family string
+	// superblock is set for what stands at the beginning of a filesystem.
+	superblock bool
 	// volume is the index of the volume of a live file whose place is still
 	// to be looked up; -1 when Offset is known.
 	volume int
@@ -89,7 +91,7 @@ const severityOfFile = secret.Medium
 
 func fileFinding(t carve.Type, f carve.Found, at int64) Finding {
 	out := Finding{
-		Kind: File, Rule: t.Name, Title: t.Title, Offset: at, Length: f.Size, family: t.Name, volume: -1,
+		Kind: File, Rule: t.Name, Title: t.Title, Offset: at, Length: f.Size, family: t.Name, superblock: t.Volume, volume: -1,
 		Severity: severityOfFile, Confidence: f.Confidence, Detail: clean(f.Detail),
 	}
 	if f.Name != "" {

@@ -63,14 +63,18 @@ func (a *auditor) scanFile(w *worker, volume int, f sanitize.File) result {
 		}
 		res.found.add(x)
 	}
+	w.outer.unpack = nil
 	s := source{asReader{c}, disk.Extent{Len: f.Size}, f.Path}
 	if err := a.checkHead(s, emit); err != nil {
 		return fail(err)
 	}
 	for own := range stored(c, f.Size) {
-		n, err := w.scan(a.live, s, own, emit)
-		if res.scanned += n; err != nil {
+		spans, err := w.scan(a.live, s, own, emit)
+		if err != nil {
 			return fail(err)
+		}
+		for _, e := range spans {
+			res.scanned += e.Len
 		}
 	}
 	if err := a.unpack(w, s, emit); err != nil {

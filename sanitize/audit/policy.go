@@ -2,7 +2,9 @@ package audit
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -48,6 +50,14 @@ func Policies() ([]Policy, error) {
 		return nil, fmt.Errorf("reading the policies: %w", err)
 	}
 	return list, nil
+}
+
+// RulesDigest changes whenever the rules or the policies do.
+func RulesDigest() string {
+	h := sha256.New()
+	h.Write(policyData)
+	h.Write(secret.BuiltinText())
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // PolicyNamed returns the policy of that name. The error is of kind

@@ -3,6 +3,8 @@ package audit
 import (
 	"context"
 	"sync"
+
+	"github.com/imgbuild/imgbuild/disk"
 )
 
 // pool runs jobs on many goroutines and takes their results in the order of
@@ -21,7 +23,8 @@ type job func(w *worker) result
 type result struct {
 	found    *tally
 	problems []Problem
-	scanned  int64
+	scanned  int64         // bytes in blocks that are not zero
+	residue  []disk.Extent // those of them that nobody owns
 	files    int64
 	cost     int64 // of the whole, for progress
 }

@@ -34,6 +34,11 @@ type Report struct {
 	// LeftOut counts the findings that are not listed.
 	LeftOut  int64     `json:"leftOut"`
 	Problems []Problem `json:"problems"`
+
+	// Maps draw the disk and its volumes to scale, Owners tell who holds how
+	// much, the largest first.
+	Maps   []*Map  `json:"maps"`
+	Owners []Owner `json:"owners"`
 }
 
 // ClassBytes is how much of the image is of one class.
@@ -59,6 +64,7 @@ func (a *auditor) report() *Report {
 		Size: a.ledger.Size, Scanned: a.scanned, Files: a.files, Policy: a.Policy.Name,
 		Forbidden: a.forbidden, OK: a.forbidden == 0,
 		Volumes: []Volume{}, Sums: []Sum{}, Findings: []Finding{}, Problems: a.problems,
+		Maps: a.maps, Owners: owners(a.ledger),
 	}
 	if r.Problems == nil {
 		r.Problems = []Problem{}

@@ -28,6 +28,8 @@ type worker struct {
 type searcher struct {
 	view *carve.View
 	hits []hit
+	// unpack, unless nil, is given what gzip data at a place holds.
+	unpack func(at int64, name string, r io.Reader)
 }
 
 func newWorker() *worker {
@@ -52,15 +54,15 @@ type source struct {
 }
 
 // scan looks at the bytes of own, which lie in s. emit is told what is found,
-// with offsets in the source. It returns how many of the bytes are in blocks
-// that are not zero.
-func (w *worker) scan(set *scanSet, s source, own disk.Extent, emit func(Finding)) (int64, error) {
+// with offsets in the source. It returns where the blocks are that are not
+// zero.
+func (w *worker) scan(set *scanSet, s source, own disk.Extent, emit func(Finding)) ([]disk.Extent, error) {
 	from := max(own.Off-lookBack, s.Off) &^ 1
 	to := min(own.End()+lookAhead, s.End())
 	buf := w.buf[:to-from]
 	if n, err := s.ReadAt(buf, from); n < len(buf) {
 		if int64(n) < own.End()-from {
-			return 0, readError(err)
+			return nil, readError(err)
 		}
 		buf = buf[:n]
 	}
@@ -76,12 +78,13 @@ func readError(err error) error {
 	return err
 }
 
-// search looks at the bytes of own in a window.
-func (s *searcher) search(set *scanSet, win carve.Window, own disk.Extent, path string, emit func(Finding)) (scanned int64) {
+// search looks at the bytes of own in a window, and returns where they are
+// not zero.
+func (s *searcher) search(set *scanSet, win carve.Window, own disk.Extent, path string, emit func(Finding)) (spans []disk.Extent) {
 	s.view.Reset(win)
 	s.hits = s.hits[:0]
 	for span := range nonZero(win, own) {
-		scanned += int64(span[1] - span[0])
+		spans = append(spans, disk.Extent{Off: win.Off + int64(span[0]), Len: int64(span[1] - span[0])})
 		set.Find(win.Data, span[0], span[1], func(anchor, pos int) {
 			s.hits = append(s.hits, hit{anchor, win.Off + int64(pos)})
 		})
@@ -93,7 +96,7 @@ func (s *searcher) search(set *scanSet, win carve.Window, own disk.Extent, path 
 	if set.carving {
 		s.texts(win, own, emit)
 	}
-	return scanned
+	return spans
 }
 
 // maxHits bounds the anchors that wait to be measured.
@@ -152,7 +155,7 @@ func (s *searcher) measure(set *scanSet, path string, emit func(Finding)) {
 			continue
 		}
 		t := set.types[k.typ]
-		f, ok := t.Measure(v)
+		f, ok := s.look(t, start)
 		if !ok {
 			continue
 		}
@@ -167,6 +170,15 @@ func (s *searcher) measure(set *scanSet, path string, emit func(Finding)) {
 		}
 	}
 	s.hits = s.hits[:0]
+}
+
+// look measures a file, and has gzip data scanned in the same go:
+// decompressing costs more than all else.
+func (s *searcher) look(t carve.Type, start int64) (carve.Found, bool) {
+	if t.Name != "gz" || s.unpack == nil {
+		return t.Measure(s.view)
+	}
+	return carve.Gzip(s.view, func(name string, r io.Reader) { s.unpack(start, name, r) })
 }
 
 // texts looks for texts at the beginning of blocks where none goes on.

@@ -3,7 +3,6 @@ package audit
 import (
 	"archive/zip"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,9 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/gzip"
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize/audit/carve"
@@ -63,23 +65,17 @@ func (a *auditor) unpack(w *worker, s source, emit func(Finding)) error {
 	return nil
 }
 
-// unpackDead scans what a recovered archive holds. What is damaged yields
+// unpackDead scans what a recovered zip file holds. What is damaged yields
 // what it can.
 func (a *auditor) unpackDead(w *worker, s source, f Finding, emit func(Finding)) {
-	if f.Confidence < carve.Medium {
+	if f.family != "zip" || f.Confidence < carve.Medium {
 		return
 	}
 	part := source{io.NewSectionReader(s, f.Offset, f.Length), disk.Extent{Len: f.Length}, ""}
-	inside := func(x Finding) {
-		x.Offset, x.Length, x.Class, x.Owner = f.Offset, f.Length, f.Class, f.Owner
+	a.unpackZip(w, part, func(x Finding) {
+		x.Offset, x.Class, x.Owner = f.Offset, f.Class, f.Owner
 		emit(x)
-	}
-	switch f.family {
-	case "zip":
-		a.unpackZip(w, part, inside)
-	case "gz":
-		a.unpackGzip(w, part, inside)
-	}
+	})
 }
 
 // unpackZip scans the members of a zip file.
@@ -93,6 +89,7 @@ func (a *auditor) unpackZip(w *worker, s source, emit func(Finding)) error {
 		return nil
 	}
 	b.left = math.MaxInt64
+	z.RegisterDecompressor(zip.Deflate, flate.NewReader)
 	left := int64(maxUnpacked)
 	for i, m := range z.File {
 		if i == maxMembers || left <= 0 {

@@ -68,6 +68,8 @@ type Type struct {
 	// Title says it in words.
 	Title   string
 	Anchors []Anchor
+	// Volume is set for what stands at the beginning of filesystems and such.
+	Volume bool
 	// measure looks at the file that begins where v does. ok is false when it
 	// is none of the type.
 	measure func(v *View) (f Found, ok bool)

@@ -2,19 +2,21 @@ package carve
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"hash/crc32"
 	"io"
 	"math/bits"
+
+	"github.com/klauspost/compress/gzip"
 )
 
 // unpacked bounds what is decompressed to find the end of a stream, in bytes.
-const unpacked = 8 << 20
+const unpacked = 64 << 20
 
-// measureGzip decompresses: a gzip member does not tell its length (RFC 1952,
-// section 2.3).
-func measureGzip(v *View) (Found, bool) {
+// Gzip is the measure of gzip data: a member does not tell its length (RFC
+// 1952, section 2.3), so it is decompressed. read is given what comes out; what
+// it leaves is thrown away.
+func Gzip(v *View, read func(name string, r io.Reader)) (Found, bool) {
 	const reserved = 0xe0
 	h := v.Bytes(0, 10)
 	if h == nil || h[3]&reserved != 0 || h[8] != 0 && h[8] != 2 && h[8] != 4 {
@@ -22,23 +24,49 @@ func measureGzip(v *View) (Found, bool) {
 	}
 	f := Found{Confidence: Medium}
 	c := &counter{v: v}
-	z, err := gzip.NewReader(c)
+	var err error
+	if v.gzip == nil {
+		v.gzip, err = gzip.NewReader(c)
+	} else {
+		err = v.gzip.Reset(c)
+	}
 	if err != nil {
+		v.gzip = nil
 		return none()
 	}
-	z.Multistream(false)
-	f.Detail = z.Name
-	n, err := io.Copy(io.Discard, io.LimitReader(z, unpacked))
+	v.gzip.Multistream(false)
+	f.Detail = v.gzip.Name
+	out := &tail{r: io.LimitReader(v.gzip, unpacked)}
+	read(v.gzip.Name, out)
+	io.Copy(io.Discard, out)
 	switch {
-	case err == nil && n < unpacked:
+	case out.err == nil && out.n < unpacked:
 		f.Confidence = High
-	case n == 0:
+	case out.n == 0:
 		return none()
-	case err != nil:
+	case out.err != nil:
 		f.Confidence = Low
 	}
 	f.Size = c.off
 	return f, true
+}
+
+func measureGzip(v *View) (Found, bool) { return Gzip(v, func(string, io.Reader) {}) }
+
+// tail is a reader that remembers how it ended.
+type tail struct {
+	r   io.Reader
+	n   int64
+	err error // other than io.EOF
+}
+
+func (t *tail) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	t.n += int64(n)
+	if err != nil && err != io.EOF {
+		t.err = err
+	}
+	return n, err
 }
 
 // counter reads a view byte by byte and knows how much was read: a

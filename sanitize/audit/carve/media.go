@@ -64,7 +64,8 @@ func measureMP4(v *View) (Found, bool) {
 		return none()
 	}
 	if !seen["ftyp"] {
-		if !seen["moov"] && !seen["mdat"] {
+		// Without it a box is four letters and a length that chance may give.
+		if len(seen) < 2 || !seen["moov"] && !seen["mdat"] || off > v.Len() {
 			return none()
 		}
 		f.Name, f.Title = "mov", "QuickTime video"

@@ -145,3 +145,26 @@ func measureQcow2(v *View) (Found, bool) {
 	}
 	return found(72, Medium)
 }
+
+// measureDirectory follows the entries of the first block of an ext directory
+// to its end (kernel, Documentation/filesystems/ext4, "Directory Entries").
+func measureDirectory(v *View) (Found, bool) {
+	le := binary.LittleEndian
+	var names []string
+	for off := int64(0); ; {
+		h := v.Bytes(off, 8)
+		if h == nil {
+			return none()
+		}
+		n, nameLen := int64(le.Uint16(h[4:])), int(h[6])
+		if n < 8 || n%4 != 0 || int64(nameLen)+8 > n || off+n > 64<<10 {
+			return none()
+		}
+		if le.Uint32(h) != 0 && off >= 24 {
+			names = append(names, label(v.Bytes(off+8, nameLen)))
+		}
+		if off += n; off&(off-1) == 0 && off >= 1024 {
+			return Found{Size: off, Confidence: High, Detail: fmt.Sprintf("%d names: %s", len(names), strings.Join(names, ", "))}, true
+		}
+	}
+}

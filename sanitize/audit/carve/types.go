@@ -39,110 +39,115 @@ func Types() []Type {
 
 func images() []Type {
 	return []Type{
-		{"jpg", "JPEG image", at(0, "\xff\xd8\xff"), measureJPEG},
-		{"gif", "GIF image", at(0, "GIF87a", "GIF89a"), measureGIF},
-		{"png", "PNG image", at(0, "\x89PNG\r\n\x1a\n"), measurePNG},
-		{"bmp", "Windows bitmap", at(13, "\x00\x28\x00\x00\x00", "\x00\x6c\x00\x00\x00", "\x00\x7c\x00\x00\x00"), measureBMP},
-		{"tif", "TIFF image", at(0, "II*\x00\x08\x00\x00\x00", "MM\x00*\x00\x00\x00\x08"), measureTIFF},
-		{"psd", "Photoshop image", at(0, "8BPS\x00\x01"), measurePSD},
+		{Name: "jpg", Title: "JPEG image", Anchors: at(0, "\xff\xd8\xff"), measure: measureJPEG},
+		{Name: "gif", Title: "GIF image", Anchors: at(0, "GIF87a", "GIF89a"), measure: measureGIF},
+		{Name: "png", Title: "PNG image", Anchors: at(0, "\x89PNG\r\n\x1a\n"), measure: measurePNG},
+		{Name: "bmp", Title: "Windows bitmap", Anchors: at(13, "\x00\x28\x00\x00\x00", "\x00\x6c\x00\x00\x00", "\x00\x7c\x00\x00\x00"), measure: measureBMP},
+		{Name: "tif", Title: "TIFF image", Anchors: at(0, "II*\x00\x08\x00\x00\x00", "MM\x00*\x00\x00\x00\x08"), measure: measureTIFF},
+		{Name: "psd", Title: "Photoshop image", Anchors: at(0, "8BPS\x00\x01"), measure: measurePSD},
 	}
 }
 
 func media() []Type {
 	return []Type{
-		{"riff", "RIFF file", at(0, "RIFF"), measureRIFF},
-		{"mpg", "MPEG video", at(0, "\x00\x00\x01\xba", "\x00\x00\x01\xb3"), measureMPEG},
-		{"wmv", "Windows media", at(0, "\x30\x26\xb2\x75\x8e\x66\xcf\x11"), measureASF},
-		{"mp4", "MPEG-4 video", at(4, "ftyp", "moov", "mdat", "pnot"), measureMP4},
-		{"mp3", "MP3 sound", at(0, "ID3\x02", "ID3\x03", "ID3\x04", "\xff\xfb\x90", "\xff\xfb\xb0", "\xff\xfb\xe0"), measureMP3},
-		{"ogg", "Ogg media", at(0, "OggS\x00\x02"), measureOgg},
-		{"flac", "FLAC sound", at(0, "fLaC"), measureFLAC},
-		{"flv", "Flash video", at(0, "FLV\x01"), measureFLV},
-		{"mkv", "Matroska video", at(0, "\x1a\x45\xdf\xa3"), measureEBML},
-		{"woff", "web font", at(0, "wOFF", "wOF2"), measureWOFF},
-		{"ttf", "TrueType font", at(0, "\x00\x01\x00\x00\x00", "OTTO\x00", "true\x00"), measureSFNT},
+		{Name: "riff", Title: "RIFF file", Anchors: at(0, "RIFF"), measure: measureRIFF},
+		{Name: "mpg", Title: "MPEG video", Anchors: at(0, "\x00\x00\x01\xba", "\x00\x00\x01\xb3"), measure: measureMPEG},
+		{Name: "wmv", Title: "Windows media", Anchors: at(0, "\x30\x26\xb2\x75\x8e\x66\xcf\x11"), measure: measureASF},
+		{Name: "mp4", Title: "MPEG-4 video", Anchors: at(4, "ftyp", "moov", "mdat", "pnot"), measure: measureMP4},
+		{Name: "mp3", Title: "MP3 sound", Anchors: at(0, "ID3\x02", "ID3\x03", "ID3\x04", "\xff\xfb\x90", "\xff\xfb\xb0", "\xff\xfb\xe0"), measure: measureMP3},
+		{Name: "ogg", Title: "Ogg media", Anchors: at(0, "OggS\x00\x02"), measure: measureOgg},
+		{Name: "flac", Title: "FLAC sound", Anchors: at(0, "fLaC"), measure: measureFLAC},
+		{Name: "flv", Title: "Flash video", Anchors: at(0, "FLV\x01"), measure: measureFLV},
+		{Name: "mkv", Title: "Matroska video", Anchors: at(0, "\x1a\x45\xdf\xa3"), measure: measureEBML},
+		{Name: "woff", Title: "web font", Anchors: at(0, "wOFF", "wOF2"), measure: measureWOFF},
+		{Name: "ttf", Title: "TrueType font", Anchors: at(0, "\x00\x01\x00\x00\x00", "OTTO\x00", "true\x00"), measure: measureSFNT},
 	}
 }
 
 func documents() []Type {
 	return []Type{
-		{"pdf", "PDF document", at(0, "%PDF-"), measurePDF},
-		{"ole", "OLE compound file", at(0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), measureOLE},
-		{"htm", "HTML page", folded("<html", "<!doctype html"), measureHTML},
-		{"rtf", "RTF document", at(0, "{\\rtf1"), measureRTF},
-		{"ps", "PostScript document", at(0, "%!PS-Adobe"), measureMarkup},
-		{"xml", "XML document", at(0, "<?xml "), measureMarkup},
-		{"svg", "SVG image", at(0, "<svg "), measureMarkup},
-		{"cpp", "C or C++ source", at(0, "#include"), measureSource},
-		{"sh", "script", at(0, "#!/bin/", "#!/usr/", "#! /bin/", "#! /usr/"), measureScript},
+		{Name: "pdf", Title: "PDF document", Anchors: at(0, "%PDF-"), measure: measurePDF},
+		{Name: "ole", Title: "OLE compound file", Anchors: at(0, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), measure: measureOLE},
+		{Name: "htm", Title: "HTML page", Anchors: folded("<html", "<!doctype html"), measure: measureHTML},
+		{Name: "rtf", Title: "RTF document", Anchors: at(0, "{\\rtf1"), measure: measureRTF},
+		{Name: "ps", Title: "PostScript document", Anchors: at(0, "%!PS-Adobe"), measure: measureMarkup},
+		{Name: "xml", Title: "XML document", Anchors: at(0, "<?xml "), measure: measureMarkup},
+		{Name: "svg", Title: "SVG image", Anchors: at(0, "<svg "), measure: measureMarkup},
+		{Name: "cpp", Title: "C or C++ source", Anchors: at(0, "#include"), measure: measureSource},
+		{Name: "sh", Title: "script", Anchors: at(0, "#!/bin/", "#!/usr/", "#! /bin/", "#! /usr/"), measure: measureScript},
 	}
 }
 
 func archives() []Type {
 	return []Type{
-		{"zip", "zip archive", at(0, "PK\x03\x04"), measureZip},
-		{"rar", "RAR archive", at(0, "Rar!\x1a\x07\x00", "Rar!\x1a\x07\x01\x00"), measureRAR},
-		{"7z", "7-Zip archive", at(0, "7z\xbc\xaf\x27\x1c"), measure7z},
-		{"gz", "gzip data", at(0, "\x1f\x8b\x08"), measureGzip},
-		{"xz", "xz data", at(0, "\xfd7zXZ\x00"), measureXZ},
-		{"zst", "Zstandard data", at(0, "\x28\xb5\x2f\xfd"), measureZstd},
-		{"bz2", "bzip2 data", at(4, "1AY&SY"), measureBzip2},
-		{"tar", "tar archive", at(257, "ustar"), measureTar},
-		{"ar", "ar archive", at(0, "!<arch>\n"), measureAr},
-		{"rpm", "RPM package", at(0, "\xed\xab\xee\xdb\x03", "\xed\xab\xee\xdb\x04"), measureRPM},
+		{Name: "zip", Title: "zip archive", Anchors: at(0, "PK\x03\x04"), measure: measureZip},
+		{Name: "rar", Title: "RAR archive", Anchors: at(0, "Rar!\x1a\x07\x00", "Rar!\x1a\x07\x01\x00"), measure: measureRAR},
+		{Name: "7z", Title: "7-Zip archive", Anchors: at(0, "7z\xbc\xaf\x27\x1c"), measure: measure7z},
+		{Name: "gz", Title: "gzip data", Anchors: at(0, "\x1f\x8b\x08"), measure: measureGzip},
+		{Name: "xz", Title: "xz data", Anchors: at(0, "\xfd7zXZ\x00"), measure: measureXZ},
+		{Name: "zst", Title: "Zstandard data", Anchors: at(0, "\x28\xb5\x2f\xfd"), measure: measureZstd},
+		{Name: "bz2", Title: "bzip2 data", Anchors: at(4, "1AY&SY"), measure: measureBzip2},
+		{Name: "tar", Title: "tar archive", Anchors: at(257, "ustar"), measure: measureTar},
+		{Name: "ar", Title: "ar archive", Anchors: at(0, "!<arch>\n"), measure: measureAr},
+		{Name: "rpm", Title: "RPM package", Anchors: at(0, "\xed\xab\xee\xdb\x03", "\xed\xab\xee\xdb\x04"), measure: measureRPM},
 	}
 }
 
 func programs() []Type {
 	return []Type{
-		{"exe", "Windows program", at(0, "PE\x00\x00"), measurePE},
-		{"elf", "ELF file", at(0, "\x7fELF\x01", "\x7fELF\x02"), measureELF},
-		{"class", "Java class", at(0, "\xca\xfe\xba\xbe"), measureClass},
+		{Name: "exe", Title: "Windows program", Anchors: at(0, "PE\x00\x00"), measure: measurePE},
+		{Name: "elf", Title: "ELF file", Anchors: at(0, "\x7fELF\x01", "\x7fELF\x02"), measure: measureELF},
+		{Name: "class", Title: "Java class", Anchors: at(0, "\xca\xfe\xba\xbe"), measure: measureClass},
 	}
 }
 
 func data() []Type {
 	return []Type{
-		{"sqlite", "SQLite database", at(0, "SQLite format 3\x00"), measureSQLite},
-		{"pcap", "packet capture", at(0, "\xd4\xc3\xb2\xa1", "\xa1\xb2\xc3\xd4", "\x4d\x3c\xb2\xa1"), measurePcap},
-		{"pcapng", "packet capture", at(0, "\x0a\x0d\x0d\x0a"), measurePcapNG},
-		{"hprof", "Java heap dump", at(0, "JAVA PROFILE 1.0"), measureHPROF},
-		{"hive", "Windows registry hive", at(0, "regf"), measureHive},
-		{"evtx", "Windows event log", at(0, "ElfFile\x00"), measureEVTX},
+		{Name: "sqlite", Title: "SQLite database", Anchors: at(0, "SQLite format 3\x00"), measure: measureSQLite},
+		{Name: "pcap", Title: "packet capture", Anchors: at(0, "\xd4\xc3\xb2\xa1", "\xa1\xb2\xc3\xd4", "\x4d\x3c\xb2\xa1"), measure: measurePcap},
+		{Name: "pcapng", Title: "packet capture", Anchors: at(0, "\x0a\x0d\x0d\x0a"), measure: measurePcapNG},
+		{Name: "hprof", Title: "Java heap dump", Anchors: at(0, "JAVA PROFILE 1.0"), measure: measureHPROF},
+		{Name: "hive", Title: "Windows registry hive", Anchors: at(0, "regf"), measure: measureHive},
+		{Name: "evtx", Title: "Windows event log", Anchors: at(0, "ElfFile\x00"), measure: measureEVTX},
 	}
 }
 
 func keys() []Type {
 	return []Type{
-		{"pem", "PEM text", at(0, "-----BEGIN "), measurePEM},
-		{"der-crt", "DER certificate", at(8, "\xa0\x03\x02\x01\x02"), measureDER},
-		{"der-key", "DER private key", append(at(4, "\x02\x01\x00\x30\x0d\x06\x09", "\x02\x01\x00\x30\x14\x06\x07"), append(at(3, "\x02\x01\x00\x30\x13\x06\x07"), at(2, "\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70")...)...), measurePKCS8},
-		{"rsa-key", "DER private key", at(4, "\x02\x01\x00\x02\x82", "\x02\x01\x00\x02\x81"), measureDER},
-		{"ec-key", "DER private key", at(2, "\x02\x01\x01\x04\x20"), measureDER},
-		{"p12", "PKCS #12 keystore", at(4, "\x02\x01\x03\x30"), measureDER},
-		{"jks", "Java keystore", at(0, "\xfe\xed\xfe\xed", "\xce\xce\xce\xce\x00\x00\x00\x02"), measureJKS},
-		{"ssh-pub", "ssh public key", at(0, "ssh-rsa AAAA", "ssh-ed25519 AAAA", "ecdsa-sha2-nistp"), measureSSHKey},
+		{Name: "pem", Title: "PEM text", Anchors: at(0, "-----BEGIN "), measure: measurePEM},
+		{Name: "der-crt", Title: "DER certificate", Anchors: at(8, "\xa0\x03\x02\x01\x02"), measure: measureDER},
+		{Name: "der-key", Title: "DER private key", Anchors: append(at(4, "\x02\x01\x00\x30\x0d\x06\x09", "\x02\x01\x00\x30\x14\x06\x07"), append(at(3, "\x02\x01\x00\x30\x13\x06\x07"), at(2, "\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70")...)...), measure: measurePKCS8},
+		{Name: "rsa-key", Title: "DER private key", Anchors: at(4, "\x02\x01\x00\x02\x82", "\x02\x01\x00\x02\x81"), measure: measureDER},
+		{Name: "ec-key", Title: "DER private key", Anchors: at(2, "\x02\x01\x01\x04\x20"), measure: measureDER},
+		{Name: "p12", Title: "PKCS #12 keystore", Anchors: at(4, "\x02\x01\x03\x30"), measure: measureDER},
+		{Name: "jks", Title: "Java keystore", Anchors: at(0, "\xfe\xed\xfe\xed", "\xce\xce\xce\xce\x00\x00\x00\x02"), measure: measureJKS},
+		{Name: "ssh-pub", Title: "ssh public key", Anchors: at(0, "ssh-rsa AAAA", "ssh-ed25519 AAAA", "ecdsa-sha2-nistp"), measure: measureSSHKey},
 	}
 }
 
 // superblocks are what former filesystems leave. Their sizes are those of the
 // superblock alone.
 func superblocks() []Type {
-	return []Type{
-		{"ext", "ext filesystem", aligned(56, "\x53\xef\x00\x00", "\x53\xef\x01\x00", "\x53\xef\x02\x00"), measureExtSuper},
-		{"xfs", "XFS filesystem", aligned(0, "XFSB\x00\x00"), measureXFSSuper},
-		{"btrfs", "btrfs filesystem", aligned(64, "_BHRfS_M"), measureBtrfsSuper},
-		{"ntfs", "NTFS filesystem", aligned(3, "NTFS    "), measureBoot},
-		{"exfat", "exFAT filesystem", aligned(3, "EXFAT   "), measureBoot},
-		{"fat", "FAT filesystem", append(aligned(54, "FAT12   ", "FAT16   "), aligned(82, "FAT32   ")...), measureBoot},
-		{"erofs", "EROFS filesystem", aligned(0, "\xe2\xe1\xf5\xe0"), measureErofsSuper},
-		{"squashfs", "SquashFS filesystem", aligned(0, "hsqs"), measureSquashSuper},
-		{"iso", "ISO 9660 filesystem", aligned(0, "\x01CD001\x01"), measureISO},
-		{"gpt", "partition table", aligned(0, "EFI PART\x00\x00\x01\x00"), measureNamed(92)},
-		{"lvm", "LVM volume", aligned(0, "LABELONE"), measureNamed(512)},
-		{"luks", "LUKS volume", aligned(0, "LUKS\xba\xbe\x00"), measureLUKS},
-		{"swap", "swap area", []Anchor{{Text: "SWAPSPACE2", At: 4086, Align: 4096}}, measureNamed(4096)},
-		{"suspend", "hibernation image", []Anchor{{Text: "S1SUSPEND\x00", At: 4086, Align: 4096}, {Text: "S2SUSPEND\x00", At: 4086, Align: 4096}, {Text: "ULSUSPEND\x00", At: 4086, Align: 4096}, {Text: "LINHIB0001", At: 4086, Align: 4096}}, measureNamed(4096)},
-		{"qcow2", "qcow2 image", at(0, "QFI\xfb\x00\x00\x00"), measureQcow2},
+	list := []Type{
+		{Name: "ext", Title: "ext filesystem", Anchors: aligned(56, "\x53\xef\x00\x00", "\x53\xef\x01\x00", "\x53\xef\x02\x00"), measure: measureExtSuper},
+		{Name: "xfs", Title: "XFS filesystem", Anchors: aligned(0, "XFSB\x00\x00"), measure: measureXFSSuper},
+		{Name: "btrfs", Title: "btrfs filesystem", Anchors: aligned(64, "_BHRfS_M"), measure: measureBtrfsSuper},
+		{Name: "ntfs", Title: "NTFS filesystem", Anchors: aligned(3, "NTFS    "), measure: measureBoot},
+		{Name: "exfat", Title: "exFAT filesystem", Anchors: aligned(3, "EXFAT   "), measure: measureBoot},
+		{Name: "fat", Title: "FAT filesystem", Anchors: append(aligned(54, "FAT12   ", "FAT16   "), aligned(82, "FAT32   ")...), measure: measureBoot},
+		{Name: "erofs", Title: "EROFS filesystem", Anchors: aligned(0, "\xe2\xe1\xf5\xe0"), measure: measureErofsSuper},
+		{Name: "squashfs", Title: "SquashFS filesystem", Anchors: aligned(0, "hsqs"), measure: measureSquashSuper},
+		{Name: "iso", Title: "ISO 9660 filesystem", Anchors: aligned(0, "\x01CD001\x01"), measure: measureISO},
+		{Name: "gpt", Title: "partition table", Anchors: aligned(0, "EFI PART\x00\x00\x01\x00"), measure: measureNamed(92)},
+		{Name: "dir", Title: "ext directory", Anchors: []Anchor{{Text: "\x0c\x00\x01\x02.\x00\x00\x00", At: 4, Align: 1024}, {Text: "\x0c\x00\x01\x00.\x00\x00\x00", At: 4, Align: 1024}}, measure: measureDirectory},
+		{Name: "lvm", Title: "LVM volume", Anchors: aligned(0, "LABELONE"), measure: measureNamed(512)},
+		{Name: "luks", Title: "LUKS volume", Anchors: aligned(0, "LUKS\xba\xbe\x00"), measure: measureLUKS},
+		{Name: "swap", Title: "swap area", Anchors: []Anchor{{Text: "SWAPSPACE2", At: 4086, Align: 4096}}, measure: measureNamed(4096)},
+		{Name: "suspend", Title: "hibernation image", Anchors: []Anchor{{Text: "S1SUSPEND\x00", At: 4086, Align: 4096}, {Text: "S2SUSPEND\x00", At: 4086, Align: 4096}, {Text: "ULSUSPEND\x00", At: 4086, Align: 4096}, {Text: "LINHIB0001", At: 4086, Align: 4096}}, measure: measureNamed(4096)},
+		{Name: "qcow2", Title: "qcow2 image", Anchors: at(0, "QFI\xfb\x00\x00\x00"), measure: measureQcow2},
 	}
+	for i := range list {
+		list[i].Volume = true
+	}
+	return list
 }

@@ -3,6 +3,8 @@ package carve
 import (
 	"bytes"
 	"io"
+
+	"github.com/klauspost/compress/gzip"
 )
 
 // Bounds on what measuring one file may cost.
@@ -32,6 +34,7 @@ type View struct {
 	page  []byte
 	off   int64 // of page
 	reads int
+	gzip  *gzip.Reader // kept from one file to the next
 }
 
 // NewView returns a view of w.

@@ -41,6 +41,9 @@ func Builtin() ([]Rule, error) {
 	return f.Rules, err
 }
 
+// BuiltinText returns the text of these rules.
+func BuiltinText() []byte { return bytes.Clone(builtin) }
+
 // Parse reads a file of rules. Unknown keys are errors.
 func Parse(r io.Reader) (File, error) {
 	var f File
