@@ -345,9 +345,23 @@ type BootFS struct {
 
 // Sanitize says how strict the gate is.
 type Sanitize struct {
-	// Policy is "default" or "none". Bytes without an owner fail a build
-	// under "default".
-	Policy string `yaml:"policy,omitempty" json:"policy,omitempty" jsonschema:"enum=default,enum=none"`
+	// Policy is "default", "public" or "none". Under all but "none" a build
+	// fails when a byte has no owner, or when the audit of the scrubbed disk
+	// finds what the policy forbids: docs/audit.md.
+	Policy string `yaml:"policy,omitempty" json:"policy,omitempty" jsonschema:"enum=default,enum=public,enum=none"`
+	// Allow lets findings of the audit pass.
+	Allow []Allowance `yaml:"allow,omitempty" json:"allow,omitempty"`
+}
+
+// Allowance lets a finding of the audit pass.
+type Allowance struct {
+	// Rule is the identifier of the rule that may be broken.
+	Rule string `yaml:"rule" json:"rule" jsonschema:"required"`
+	// Path is a pattern of the file's path in the guest: "*" in a name, "**"
+	// across folders. Without it the rule may be broken everywhere.
+	Path string `yaml:"path,omitempty" json:"path,omitempty"`
+	// Reason says why.
+	Reason string `yaml:"reason" json:"reason" jsonschema:"required"`
 }
 
 // Budgets are bounds that end a build when they are broken, with exit code 6.
