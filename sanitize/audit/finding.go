@@ -113,11 +113,19 @@ func secretFinding(r *secret.Rule, m secret.Match, at int64) Finding {
 	}
 }
 
-func fileSecret(r *secret.Rule, f carve.Found, at int64) Finding {
-	return Finding{
+// fileSecret is the finding of a rule on a carved file. Files begin where
+// blocks do; what does not is embedded in another one.
+func fileSecret(r *secret.Rule, f carve.Found, at int64, live bool) Finding {
+	const sector = 512
+	out := Finding{
 		Kind: Secret, Rule: r.ID, Title: r.Title, Offset: at, Length: f.Size, volume: -1,
 		Severity: r.Severity, Confidence: f.Confidence, Detail: clean(f.Detail),
 	}
+	if embedded := live && at > 0 || at%sector != 0; embedded && r.Embedded > 0 {
+		out.Severity = r.Embedded
+		out.Detail = strings.TrimPrefix(out.Detail+", embedded in another file", ", ")
+	}
+	return out
 }
 
 // maxText bounds what a finding quotes of the image, in bytes.

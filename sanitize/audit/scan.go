@@ -166,7 +166,7 @@ func (s *searcher) measure(set *scanSet, path string, emit func(Finding)) {
 			emit(fileFinding(t, f, start-f.Back))
 		}
 		if r := set.rules.ByFile(t.Name); r != nil && f.Confidence >= carve.Medium {
-			emit(fileSecret(r, f, start-f.Back))
+			emit(fileSecret(r, f, start-f.Back, !set.carving))
 		}
 	}
 	s.hits = s.hits[:0]
