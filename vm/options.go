@@ -137,7 +137,7 @@ type Options struct {
 	// system's for temporary files by default.
 	Scratch string
 	// Log, when not nil, is told of what takes long before the start.
-	Log func(string)
+	Log func(string) `json:"-"`
 }
 
 // The defaults of Options, and the least memory that QEMU's boards start in.

@@ -77,6 +77,9 @@ func newRunning(o Options, reason string) *Running {
 // Accel returns how the guest is executed, and why so.
 func (r *Running) Accel() (Accel, string) { return r.options.Accel, r.reason }
 
+// StopTimeout returns how long [Running.Stop] waits for the guest.
+func (r *Running) StopTimeout() time.Duration { return r.options.StopTimeout }
+
 // Args returns QEMU's command line, the program first.
 func (r *Running) Args() []string { return slices.Concat([]string{r.options.QEMU}, r.args) }
 

@@ -118,8 +118,9 @@ func (c *cli) tellPorts(ports []vm.Forward) {
 	}
 }
 
-// stopGrace is how long an interrupted run waits for the guest to stop.
-const stopGrace = 40 * time.Second
+// stopGrace is how much longer an interrupted run waits for the guest to stop
+// than the machine itself, which pulls the plug then.
+const stopGrace = 10 * time.Second
 
 // attend waits for the end of a machine, and stops it when ctx ends.
 func (c *cli) attend(ctx context.Context, r *vm.Running) error {
@@ -127,7 +128,7 @@ func (c *cli) attend(ctx context.Context, r *vm.Running) error {
 	case <-r.Done():
 	case <-ctx.Done():
 		fmt.Fprintln(c.stderr, "imgbuild: stopping")
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.StopTimeout()+stopGrace)
 		defer cancel()
 		if err := r.Stop(stop); err != nil {
 			return err

@@ -58,7 +58,7 @@ func talker(t *testing.T) vm.Options {
 	if err := errors.Join(os.WriteFile(path, sector, 0o600), os.Truncate(path, 1<<20)); err != nil {
 		t.Fatal(err)
 	}
-	return vm.Options{Disk: path, Accel: vm.TCG, Memory: 16 << 20, NIC: vm.NoNIC, StopTimeout: time.Second}
+	return vm.Options{Disk: path, Accel: vm.TCG, Memory: 16 << 20, NIC: vm.NoNIC, StopTimeout: time.Second, Log: func(string) {}}
 }
 
 func begin(t *testing.T, dir string, o vm.Options) Machine {
