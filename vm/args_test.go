@@ -30,6 +30,8 @@ func TestArguments(t *testing.T) {
 		"legacy":  {Options{Disk: "a.raw", Format: "raw", Accel: TCG, Machine: PC, Bus: VirtioLegacy, NIC: VirtioNetLegacy}, files{log: 3, qmp: 4}},
 		"lsi":     {Options{Disk: "a.raw", Format: "raw", Accel: TCG, Machine: PC, Bus: LSISAS, NIC: E1000}, files{log: 3, qmp: 4}},
 		"ahci":    {Options{Disk: "a.raw", Format: "raw", Accel: TCG, Bus: AHCI, NIC: E1000E}, files{log: 3, qmp: 4}},
+		"xen": {Options{Disk: "a.raw", Format: "raw", Accel: TCG, Boot: XenPV, Memory: 256 << 20, Ports: []Forward{{0, 8080}}},
+			files{qmp: 5, xen: xenFiles{hypervisor: "/xen", kernel: "/vmlinuz", initramfs: "/dom0", saved: "/saved,", control: 3, console: 4}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,14 +12,14 @@ import (
 // back at once, without a word from the host; a guest that would run out of
 // memory takes it back from the balloon before it kills a process.
 func balloon(o Options) []string {
-	if !o.hasBalloon() {
+	if !o.hasBalloon() || o.Boot.onXen() {
 		return nil
 	}
 	return []string{"-device", virtio(o, "virtio-balloon") + ",id=balloon,free-page-reporting=on,deflate-on-oom=on"}
 }
 
-// hasBalloon reports whether the machine has the device: one with virtio as it
-// is today does.
+// hasBalloon reports whether the machine has a balloon: one with virtio as it is
+// today has the device, and Xen has its own.
 func (o Options) hasBalloon() bool { return o.Bus == Virtio }
 
 // SetMemory asks the guest to do with size bytes of memory; the balloon takes
@@ -33,11 +33,17 @@ func (r *Running) SetMemory(ctx context.Context, size int64) error {
 	case size < minMemory || size > r.options.Memory:
 		return fault.New(fault.Usage, fmt.Errorf("%d bytes of memory are not between %d and %d", size, minMemory, r.options.Memory))
 	}
+	if r.xen != nil {
+		return r.xen.setMemory(ctx, size)
+	}
 	return r.qmp.Do(ctx, "balloon", map[string]int64{"value": size}, nil)
 }
 
 // Memory returns how much memory the balloon leaves to the guest now, in bytes.
 func (r *Running) Memory(ctx context.Context) (int64, error) {
+	if r.xen != nil {
+		return r.xen.memory(ctx)
+	}
 	var info struct {
 		Actual int64 `json:"actual"`
 	}

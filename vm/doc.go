@@ -26,7 +26,7 @@
 // [XenPVH], [XenPV] and [XenHVM] boot the disk on a real Xen, which QEMU emulates
 // a machine for (see package xen); [XenPVHDirect] and [XenPVDirect] hand the
 // disk's kernel to xl. [Running.Xen] then has what xl can do with a guest besides:
-// change its memory, save it and restore it.
+// save it and restore it.
 //
 // # Accelerator
 //

@@ -140,7 +140,7 @@ func xenMachine(o Options, f xenFiles) []string {
 	}
 }
 
-// connect makes the sockets to dom0 and begins to read what it tells.
+// connect makes the sockets to dom0.
 func (x *Xen) connect(r *Running, f *files, l *lines, socket func() (net.Conn, int, error)) error {
 	control, fd, err := socket()
 	if err != nil {
@@ -153,6 +153,6 @@ func (x *Xen) connect(r *Running, f *files, l *lines, socket func() (net.Conn, i
 		return err
 	}
 	f.xen.console = fd
-	l.readers = append(l.readers, func() { r.console.read(console); console.Close() })
+	l.readers = append(l.readers, x.control.Serve, func() { r.console.read(console); console.Close() })
 	return nil
 }

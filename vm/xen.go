@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strconv"
 	"time"
 
-	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/vm/xen"
 )
 
@@ -108,27 +108,22 @@ func (x *Xen) shutdown(ctx context.Context) error {
 	return err
 }
 
-// SetMemory sets how much memory the guest has, in bytes. The guest gives up
-// or takes back pages by its balloon driver some time after SetMemory returns;
-// Memory tells how far it is.
-func (x *Xen) SetMemory(ctx context.Context, bytes int64) error {
-	if bytes < minMemory {
-		return fault.New(fault.Usage, fmt.Errorf("%d bytes of memory are fewer than %d MiB", bytes, minMemory>>20))
-	}
-	_, err := x.control.Run(ctx, "xl", "mem-set", "guest", fmt.Sprintf("%dm", bytes>>20))
+// setMemory is [Running.SetMemory] by xl, for the balloon driver of Xen.
+func (x *Xen) setMemory(ctx context.Context, size int64) error {
+	_, err := x.control.Run(ctx, "xl", "mem-set", "guest", fmt.Sprintf("%dm", size>>20))
 	return err
 }
 
-// Memory returns how much memory the guest has at present, in bytes, as Xen
-// counts it: in MiB.
-func (x *Xen) Memory(ctx context.Context) (int64, error) {
+// memory is [Running.Memory] as Xen counts it, in MiB. A saved guest has none,
+// which is an error.
+func (x *Xen) memory(ctx context.Context) (int64, error) {
 	out, err := x.control.Run(ctx, "xl list guest 2>/dev/null | awk 'END { print $3 }'")
 	if err != nil {
 		return 0, err
 	}
-	var mib int64
-	if _, err := fmt.Sscan(out, &mib); err != nil {
-		return 0, fmt.Errorf("reading the guest's memory from %q: %w", out, err)
+	mib, err := strconv.ParseInt(out, 10, 40)
+	if err != nil {
+		return 0, fmt.Errorf("reading the guest's memory: %w", err)
 	}
 	return mib << 20, nil
 }

@@ -99,11 +99,11 @@ func TestXenPVH(t *testing.T) {
 	x, _ := r.Xen()
 	visit(t, r, 1)
 	const less = 128 << 20
-	if err := x.SetMemory(ctx, less); err != nil {
+	if err := r.SetMemory(ctx, less); err != nil {
 		t.Fatal(err)
 	}
 	for {
-		memory, err := x.Memory(ctx)
+		memory, err := r.Memory(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,14 +116,14 @@ func TestXenPVH(t *testing.T) {
 	if err := x.Save(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := x.Memory(ctx); err == nil {
+	if _, err := r.Memory(ctx); err == nil {
 		t.Error("a saved guest has memory")
 	}
 	if err := x.Restore(ctx); err != nil {
 		t.Fatal(err)
 	}
 	visit(t, r, 3)
-	if err := x.SetMemory(ctx, 1); fault.KindOf(err) != fault.Usage {
+	if err := r.SetMemory(ctx, 1); fault.KindOf(err) != fault.Usage {
 		t.Errorf("SetMemory(1) = %v", err)
 	}
 	shutDown(t, ctx, r)

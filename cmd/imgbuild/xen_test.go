@@ -51,10 +51,10 @@ func TestXenKeepsTheHeap(t *testing.T) {
 		do      func() error
 		visitor string
 	}{
-		{"taking memory", func() error { return x.SetMemory(ctx, 160<<20) }, "Visitor 2\n"},
+		{"taking memory", func() error { return r.SetMemory(ctx, 160<<20) }, "Visitor 2\n"},
 		{"saving", func() error { return x.Save(ctx) }, ""},
 		{"restoring", func() error { return x.Restore(ctx) }, "Visitor 3\n"},
-		{"giving memory", func() error { return x.SetMemory(ctx, 256<<20) }, "Visitor 4\n"},
+		{"giving memory", func() error { return r.SetMemory(ctx, 256<<20) }, "Visitor 4\n"},
 	} {
 		if err := step.do(); err != nil {
 			t.Fatalf("%s: %v", step.what, err)

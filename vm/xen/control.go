@@ -44,7 +44,6 @@ const (
 type Control struct {
 	conn   net.Conn
 	events func(Event)
-	done   chan struct{}
 
 	mu      sync.Mutex
 	last    int
@@ -58,16 +57,11 @@ type command struct {
 	status chan int
 }
 
-// NewControl reads conn until it ends. events is called for each event, in
-// order; it must not block.
+// NewControl returns a control that needs [Control.Serve] to hear anything.
+// events is called for each event, in order; it must not block.
 func NewControl(conn net.Conn, events func(Event)) *Control {
-	c := &Control{conn: conn, events: events, done: make(chan struct{}), pending: map[int]*command{}}
-	go c.read()
-	return c
+	return &Control{conn: conn, events: events, pending: map[int]*command{}}
 }
-
-// Done is closed when the connection has ended.
-func (c *Control) Done() <-chan struct{} { return c.done }
 
 // Run executes a command of dom0's shell and returns what it printed. A status
 // other than 0 is an error that quotes it.
@@ -114,8 +108,9 @@ func (c *Control) send(line string, pending *command) (int, error) {
 	return c.last, err
 }
 
-// read takes lines until the connection ends, and fails what is pending then.
-func (c *Control) read() {
+// Serve takes what dom0 tells until the connection ends, and fails what is
+// pending then.
+func (c *Control) Serve() {
 	defer c.conn.Close()
 	lines := bufio.NewScanner(c.conn)
 	lines.Buffer(nil, maxControlLine)
@@ -133,7 +128,6 @@ func (c *Control) read() {
 		close(p.status)
 		delete(c.pending, id)
 	}
-	close(c.done)
 }
 
 // take takes one line: "* EVENT …", "ID : OUTPUT" or "ID = STATUS". Others are

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +20,7 @@ func dom0(t *testing.T, events func(Event), answers map[string]string) *Control 
 	ours, theirs := net.Pipe()
 	t.Cleanup(func() { theirs.Close() })
 	c := NewControl(ours, events)
+	go c.Serve()
 	go func() {
 		fmt.Fprint(theirs, "* created 7.25 1\nnoise\n7 = 0\n")
 		lines := bufio.NewScanner(theirs)
@@ -56,7 +56,6 @@ func TestControl(t *testing.T) {
 	if _, err := c.Run(t.Context(), "die"); err == nil || !strings.Contains(err.Error(), `waiting for "die"`) {
 		t.Errorf("Run(die) = %v, want the end of the connection", err)
 	}
-	<-c.Done()
 	if _, err := c.Run(t.Context(), "xl list"); err == nil {
 		t.Error("a dead dom0 executes commands")
 	}
@@ -74,16 +73,13 @@ func TestControlTimesOut(t *testing.T) {
 
 func TestEvents(t *testing.T) {
 	t.Parallel()
-	var mu sync.Mutex
 	var got []Event
 	ours, theirs := net.Pipe()
-	c := NewControl(ours, func(e Event) { mu.Lock(); got = append(got, e); mu.Unlock() })
-	_, err := io.WriteString(theirs, "* created 7.25 1\n* ended soon 0\n* odd\n* ended 60.5 3\n* failed no memory  left\n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs.Close()
-	<-c.Done()
+	go func() {
+		io.WriteString(theirs, "* created 7.25 1\n* ended soon 0\n* odd\n* ended 60.5 3\n* failed no memory  left\n")
+		theirs.Close()
+	}()
+	NewControl(ours, func(e Event) { got = append(got, e) }).Serve()
 	want := []Event{{"created", 7.25, ""}, {"ended", 60.5, ReasonCrash}, {"failed", 0, "no memory  left"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
@@ -100,13 +96,12 @@ func FuzzControl(f *testing.F) {
 		ours, theirs := net.Pipe()
 		c := NewControl(ours, func(Event) {})
 		p := &command{status: make(chan int, 1)}
-		c.mu.Lock()
 		c.pending[1] = p
-		c.mu.Unlock()
-		theirs.SetDeadline(time.Now().Add(time.Minute))
-		io.WriteString(theirs, said) // an error is the other end's having given up
-		theirs.Close()
-		<-c.Done()
+		go func() {
+			io.WriteString(theirs, said) // an error is the other end's having given up
+			theirs.Close()
+		}()
+		c.Serve()
 		if len(p.output) > maxOutput {
 			t.Errorf("%d lines are kept", len(p.output))
 		}
