@@ -48,6 +48,13 @@ func TestMachines(t *testing.T) {
 	if all[0].options.Kernel == "" || all[2].options.Kernel != "" {
 		t.Error("a kernel is given to a boot loader, or not where there is none")
 	}
+	base.Cmdline = "root=/dev/vda2 console=ttyS0"
+	if all, err = machines(base, []string{"xen-pv-direct:y/hello.raw"}); err != nil {
+		t.Fatal(err)
+	}
+	if o := all[0].options; o.Boot != vm.XenPVDirect || o.Kernel == "" || o.Cmdline != "root=/dev/xvda2 console=hvc0" {
+		t.Errorf("the baseline on Xen is %+v", o)
+	}
 	if _, err := machines(base, []string{"hello.raw"}); err == nil {
 		t.Error("a disk without a road was taken")
 	}
