@@ -59,6 +59,8 @@ type Options struct {
 	Only, Except []sanitize.Class
 	// Policy is Default when empty.
 	Policy Policy
+	// Replay replays the journals of filesystems that were not unmounted.
+	Replay bool
 	// DryRun reports and writes nothing.
 	DryRun bool
 }
@@ -123,6 +125,19 @@ func (o Options) scrubOptions() sanitize.Options {
 	return sanitize.Options{Drivers: drivers.All(), Only: o.Only, Except: o.Except, DryRun: o.DryRun}
 }
 
+// replay returns r with its journals replayed, when that is wanted and there
+// is something to replay: it is a [sanitize.Replayed] then.
+func (o Options) replay(ctx context.Context, r disk.Reader) (disk.Reader, error) {
+	if !o.Replay {
+		return r, nil
+	}
+	p, err := sanitize.Replay(ctx, r, drivers.All())
+	if p == nil || err != nil {
+		return r, err
+	}
+	return p, nil
+}
+
 // verdict holds the result to the policy.
 func (r *Report) verdict() error {
 	if r.Policy == None {
@@ -150,11 +165,29 @@ func scrubInPlace(ctx context.Context, path string, opts Options, d *DiskReport)
 	if err != nil {
 		return err
 	}
-	if d.Report, err = sanitize.Scrub(ctx, w, opts.scrubOptions()); err != nil {
+	r, err := opts.replay(ctx, w)
+	if err != nil {
 		return explain(err)
 	}
+	if p, ok := r.(sanitize.Replayed); ok && !opts.DryRun {
+		// Only what will be found whole is put in its place.
+		if _, err := sanitize.Read(ctx, p, drivers.All(), sanitize.ReadOptions{}); err != nil {
+			return explain(err)
+		}
+		if err := p.Apply(ctx, w); err != nil {
+			return explain(err)
+		}
+		r = w
+	}
 	if opts.DryRun {
-		return nil
+		plan, err := sanitize.Prepare(ctx, r, opts.scrubOptions())
+		if err == nil {
+			d.Report = plan.Report
+		}
+		return explain(err)
+	}
+	if d.Report, err = sanitize.Scrub(ctx, w, opts.scrubOptions()); err != nil {
+		return explain(err)
 	}
 	if err := w.Sync(); err != nil {
 		return explain(err)

@@ -87,8 +87,12 @@ func same(a, b string) bool {
 
 // scrubInto writes a new image of a disk, proves it, and gives it its name.
 func scrubInto(ctx context.Context, k sourceDisk, t target, opts Options, d *DiskReport) error {
+	r, err := opts.replay(ctx, k)
+	if err != nil {
+		return explain(err)
+	}
 	if opts.DryRun {
-		plan, err := sanitize.Prepare(ctx, k, opts.scrubOptions())
+		plan, err := sanitize.Prepare(ctx, r, opts.scrubOptions())
 		if err == nil {
 			d.Report = plan.Report
 		}
@@ -99,7 +103,7 @@ func scrubInto(ctx context.Context, k sourceDisk, t target, opts Options, d *Dis
 	if err != nil {
 		return fault.New(fault.Environment, fmt.Errorf("creating the result: %w", err), "name a file that you may write with -o")
 	}
-	err = explain(t.fill(ctx, k, f, opts, d))
+	err = explain(t.fill(ctx, r, f, opts, d))
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(path, t.path)
 	}
@@ -111,8 +115,8 @@ func scrubInto(ctx context.Context, k sourceDisk, t target, opts Options, d *Dis
 }
 
 // fill writes the sanitized disk into f and proves it.
-func (t target) fill(ctx context.Context, k sourceDisk, f *os.File, opts Options, d *DiskReport) error {
-	plan, err := sanitize.Prepare(ctx, k, opts.scrubOptions())
+func (t target) fill(ctx context.Context, r disk.Reader, f *os.File, opts Options, d *DiskReport) error {
+	plan, err := sanitize.Prepare(ctx, r, opts.scrubOptions())
 	if err != nil {
 		return err
 	}
@@ -120,7 +124,7 @@ func (t target) fill(ctx context.Context, k sourceDisk, f *os.File, opts Options
 		return err
 	}
 	d.Report, d.Stored = plan.Report, stored(f)
-	return prove(ctx, plan, f.Name(), k.Size())
+	return prove(ctx, plan, f.Name(), r.Size())
 }
 
 // write encodes the planned image into f.

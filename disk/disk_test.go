@@ -91,6 +91,7 @@ func TestWriters(t *testing.T) {
 				}
 			}
 		}
+		all = append(all, readOnly{disk.Concat(disk.Section(all[0], 0, size/3), disk.Section(all[0], size/3, size))})
 		for i, w := range all {
 			got := make([]byte, size)
 			if _, err := w.ReadAt(got, 0); err != nil && err != io.EOF || !bytes.Equal(got, model) {
@@ -108,6 +109,12 @@ func TestWriters(t *testing.T) {
 		}
 	})
 }
+
+// readOnly is a reader among writers.
+type readOnly struct{ disk.Reader }
+
+func (readOnly) WriteAt([]byte, int64) (int, error) { return 0, io.ErrClosedPipe }
+func (readOnly) Punch(int64, int64) error           { return io.ErrClosedPipe }
 
 func TestBounds(t *testing.T) {
 	for name, w := range map[string]disk.Writer{

@@ -50,6 +50,7 @@ scrubbed as it is; 5: the proof fails, or bytes without a known owner are left
 	f.StringSliceVar(&o.only, "only", nil, "zero only these classes: free, slack, stale, gap")
 	f.StringSliceVar(&o.except, "except", nil, "leave these classes alone")
 	f.StringVar(&o.policy, "policy", string(clean.Default), "default, or none: let bytes without a known owner pass")
+	f.BoolVar(&o.Replay, "replay", false, "replay the journal of an ext filesystem that was not unmounted")
 	f.BoolVar(&o.DryRun, "dry-run", false, "tell what would be zeroed; write nothing")
 	cmd.MarkFlagsMutuallyExclusive("in-place", "output")
 	cmd.MarkFlagsMutuallyExclusive("in-place", "format")

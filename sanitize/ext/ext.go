@@ -29,7 +29,8 @@
 //
 // # What is refused
 //
-// A journal with a pending transaction, orphans that wait for deletion, a
+// A journal with a pending transaction (unless it is replayed first, see
+// [Driver.Replay]), orphans that wait for deletion, a
 // filesystem that was not unmounted or is marked as erroneous: the kernel or
 // e2fsck has work to do first. A feature flag that this package does not know
 // makes the filesystem unrecognised.
@@ -120,7 +121,7 @@ func (f *filesystem) checkState() error {
 }
 
 func refused(why string) error {
-	return fault.New(fault.Input, fmt.Errorf("%s: %w", why, sanitize.ErrRefused), "run `e2fsck -f -y` on a copy of the filesystem first")
+	return fault.New(fault.Input, fmt.Errorf("%s: %w", why, sanitize.ErrRefused), "--replay replays a journal; for anything else run `e2fsck -f -y` on a copy of the filesystem first")
 }
 
 // Magic and fields of the journal's superblock, which is big-endian: DISK

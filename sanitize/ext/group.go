@@ -19,6 +19,7 @@ const (
 type group struct {
 	blockBitmap, inodeBitmap, inodeTable int64
 	blockUninit, inodeUninit             bool
+	freeClusters, freeInodes             int64
 }
 
 // descriptorBlock returns where block n of the primary descriptors lies
@@ -65,11 +66,16 @@ func (f *filesystem) parseGroup(d []byte) group {
 		blockBitmap: int64(le.Uint32(d)),
 		inodeBitmap: int64(le.Uint32(d[4:])),
 		inodeTable:  int64(le.Uint32(d[8:])),
+
+		freeClusters: int64(le.Uint16(d[0xc:])),
+		freeInodes:   int64(le.Uint16(d[0xe:])),
 	}
 	if f.descSize >= 64 {
 		g.blockBitmap |= int64(le.Uint32(d[0x20:])) << 32
 		g.inodeBitmap |= int64(le.Uint32(d[0x24:])) << 32
 		g.inodeTable |= int64(le.Uint32(d[0x28:])) << 32
+		g.freeClusters |= int64(le.Uint16(d[0x2c:])) << 16
+		g.freeInodes |= int64(le.Uint16(d[0x2e:])) << 16
 	}
 	if f.roCompat&(roGDTCsum|roMetadataCsum) != 0 {
 		flags := le.Uint16(d[0x12:])
