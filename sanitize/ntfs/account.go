@@ -14,6 +14,7 @@ type account struct {
 	ctx    context.Context
 	pieces []sanitize.Region
 	done   numbers // base records that are accounted for
+	owned  int64   // clusters that have an owner
 }
 
 func (a *account) bytes(off, n int64, c sanitize.Class, owner string) {
@@ -80,6 +81,9 @@ func (a *account) tree() error {
 		if !a.done.add(n.num) {
 			return nil, nil
 		}
+		if len(path) > maxOwner {
+			path = unnamed(n.num)
+		}
 		return a.file(n, path)
 	})
 }
@@ -113,7 +117,7 @@ func (a *account) rest() error {
 		}
 		whole, err := a.f.collect(n)
 		if err == nil {
-			_, err = a.file(whole, fmt.Sprintf("MFT record %d", num))
+			_, err = a.file(whole, unnamed(num))
 		}
 		if err != nil {
 			return err
@@ -121,6 +125,12 @@ func (a *account) rest() error {
 	}
 	return nil
 }
+
+// maxOwner bounds the paths that the ledger keeps, in bytes.
+const maxOwner = 1024
+
+// unnamed is the owner of what has no path to show.
+func unnamed(num int64) string { return fmt.Sprintf("MFT record %d", num) }
 
 // errorOr returns err, or an error of its own.
 func errorOr(err error, format string, args ...any) error {
@@ -132,6 +142,14 @@ func errorOr(err error, format string, args ...any) error {
 
 // file accounts for the clusters of n and returns the entries of a directory.
 func (a *account) file(n *file, path string) ([]entry, error) {
+	for _, s := range n.streams {
+		// Ahead of any work on the clusters: a mapping may lead to the same
+		// ones a thousand times.
+		clusters, _ := s.mapped()
+		if a.owned += clusters; a.owned > a.f.clusters {
+			return nil, fmt.Errorf("accounting for %s: clusters have two owners", path)
+		}
+	}
 	var entries []entry
 	for _, s := range n.streams {
 		var err error

@@ -70,7 +70,7 @@ func (c *content) stored(p []byte, off int64) (int64, error) {
 		if c.plain == nil {
 			c.plain = make([]byte, size)
 		}
-		if err := decompress(c.plain, b); err != nil {
+		if err := decompress(c.plain[:min(size, c.limit()-unit*size)], b); err != nil {
 			return 0, fmt.Errorf("decompressing the unit at byte %d: %w", unit*size, err)
 		}
 		c.unitAt = unit

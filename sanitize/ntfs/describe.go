@@ -41,7 +41,7 @@ func (f *filesystem) Walk(ctx context.Context, fn func(sanitize.File) error) err
 			return nil, nil
 		}
 		var entries []entry
-		_, err := n.index(ctx, nameIndex, func(e []entry) { entries = append(entries, e...) }, nil)
+		_, err := f.index(ctx, n, nameIndex, func(e []entry) { entries = append(entries, e...) }, nil)
 		return entries, err
 	})
 }

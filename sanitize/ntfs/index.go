@@ -146,7 +146,7 @@ func parseBlock(b []byte, names bool) (node, error) {
 // root and of each block in use, and dead, unless nil, with what is dead in
 // the blocks, ascending, in bytes of the index allocation. It returns how many
 // bytes the blocks have together.
-func (n *file) index(ctx context.Context, name string, entries func([]entry), dead func(disk.Extent)) (int64, error) {
+func (f *filesystem) index(ctx context.Context, n *file, name string, entries func([]entry), dead func(disk.Extent)) (int64, error) {
 	s := n.stream(attrIndexRoot, name)
 	if s == nil {
 		return 0, fmt.Errorf("MFT record %d has no index %q", n.num, name)
@@ -164,7 +164,7 @@ func (n *file) index(ctx context.Context, name string, entries func([]entry), de
 	if blocks == nil {
 		return 0, nil
 	}
-	if blocks.resident() || blocks.unit > 0 || blocks.limit() > blocks.allocated() {
+	if !f.isPlain(blocks) {
 		return 0, fmt.Errorf("index %q of MFT record %d is not mapped", name, n.num)
 	}
 	used := newBits(n.stream(attrBitmap, name))

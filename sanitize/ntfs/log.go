@@ -35,7 +35,7 @@ func (f *filesystem) logFile() (*stream, error) {
 		return nil, err
 	}
 	s := n.stream(attrData, "")
-	if s == nil || s.resident() || s.unit > 0 || s.limit() > s.allocated() || s.limit() < 2*logPage {
+	if !f.isPlain(s) || s.limit() < 2*logPage {
 		return nil, errors.New("the log is not mapped")
 	}
 	return s, nil

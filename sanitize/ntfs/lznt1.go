@@ -15,10 +15,19 @@ const (
 	shortestMatch   = 3
 )
 
-// eachChunk calls do for each chunk in src, with the place of what it holds
-// among the size bytes that the stream decompresses to. It returns the length
-// of the stream with the empty header that ends one that is shorter.
-func eachChunk(src []byte, size int, do func(at int, chunk []byte, compressed bool) error) (int, error) {
+// chunk is a piece of a compressed stream.
+type chunk struct {
+	at         int // where what it holds belongs
+	in         int // where it is in the stream, behind its header
+	data       []byte
+	compressed bool
+}
+
+// eachChunk calls do for each chunk in src that holds some of the first size
+// bytes. It returns the length of these chunks, with the empty header that ends
+// a stream that has no more. What follows need not be a stream: ntfs-3g does
+// not end one at the end of a file.
+func eachChunk(src []byte, size int, do func(chunk) error) (int, error) {
 	in := 0
 	for out := 0; out < size; out += chunkPlain {
 		if in+chunkHeader > len(src) {
@@ -33,7 +42,7 @@ func eachChunk(src []byte, size int, do func(at int, chunk []byte, compressed bo
 		if n > len(src)-in {
 			return 0, fmt.Errorf("a chunk of %d bytes at byte %d of %d", n, in, len(src))
 		}
-		if err := do(out, src[in:in+n], h&chunkCompressed != 0); err != nil {
+		if err := do(chunk{out, in, src[in : in+n], h&chunkCompressed != 0}); err != nil {
 			return 0, fmt.Errorf("the chunk at byte %d: %w", in, err)
 		}
 		in += n
@@ -44,35 +53,67 @@ func eachChunk(src []byte, size int, do func(at int, chunk []byte, compressed bo
 // decompress fills dst with what src holds and zeros behind it.
 func decompress(dst, src []byte) error {
 	clear(dst)
-	_, err := eachChunk(src, len(dst), func(at int, chunk []byte, compressed bool) error {
-		plain := dst[at:min(at+chunkPlain, len(dst))]
-		if compressed {
-			return decompressChunk(plain, chunk)
+	var plain [chunkPlain]byte
+	_, err := eachChunk(src, len(dst), func(c chunk) error {
+		part := dst[c.at:min(c.at+chunkPlain, len(dst))]
+		if !c.compressed {
+			copy(part, c.data)
+			return nil
 		}
-		copy(plain, chunk)
-		return nil
+		clear(plain[:])
+		_, err := decompressChunk(plain[:], c.data, len(part))
+		copy(part, plain[:])
+		return err
 	})
 	return err
 }
 
+// streamLen returns how many bytes of src it takes to decompress to size
+// bytes. Zeros may follow, whatever the headers say: an empty header ends the
+// stream, and zeros within a chunk are literal zeros, or repetitions of what is
+// there, and not more of them than there were.
+func streamLen(src []byte, size int) (int, error) {
+	end := 0
+	var plain [chunkPlain]byte
+	n, err := eachChunk(src, size, func(c chunk) error {
+		want, err := min(size-c.at, chunkPlain), error(nil)
+		switch {
+		case want == chunkPlain:
+			end = 0
+		case !c.compressed:
+			end = c.in + min(want, len(c.data))
+		default:
+			used := 0
+			used, err = decompressChunk(plain[:], c.data, want)
+			end = c.in + used
+		}
+		return err
+	})
+	if end > 0 {
+		return end, err
+	}
+	return n, err
+}
+
 // decompressChunk decompresses one chunk: flag bytes, each ahead of eight
-// literals or matches.
-func decompressChunk(dst, src []byte) error {
+// literals or matches. It ends when dst holds want bytes, and returns how many
+// of src that took.
+func decompressChunk(dst, src []byte, want int) (int, error) {
 	out := 0
 	for in := 0; in < len(src); {
 		flags := src[in]
 		in++
 		for bit := 0; bit < 8 && in < len(src); bit, flags = bit+1, flags>>1 {
+			if out >= want {
+				return in, nil
+			}
 			if flags&1 == 0 {
-				if out == len(dst) {
-					return fmt.Errorf("a literal behind byte %d", out)
-				}
 				dst[out] = src[in]
 				in, out = in+1, out+1
 				continue
 			}
 			if in+2 > len(src) {
-				return fmt.Errorf("a match at byte %d is cut off", in)
+				return 0, fmt.Errorf("a match at byte %d is cut off", in)
 			}
 			token := int(binary.LittleEndian.Uint16(src[in:]))
 			in += 2
@@ -83,7 +124,7 @@ func decompressChunk(dst, src []byte) error {
 			}
 			length, back := token&(1<<shift-1)+shortestMatch, token>>shift+1
 			if back > out || length > len(dst)-out {
-				return fmt.Errorf("a match of %d bytes %d before byte %d", length, back, out)
+				return 0, fmt.Errorf("a match of %d bytes %d before byte %d", length, back, out)
 			}
 			for range length {
 				dst[out] = dst[out-back]
@@ -91,5 +132,5 @@ func decompressChunk(dst, src []byte) error {
 			}
 		}
 	}
-	return nil
+	return len(src), nil
 }

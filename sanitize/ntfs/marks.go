@@ -70,7 +70,7 @@ func (a *account) log(s *stream) ([]mark, error) {
 func (a *account) index(n *file, name, owner string) ([]entry, error) {
 	var entries []entry
 	var marks []mark
-	whole, err := n.index(a.ctx, name,
+	whole, err := a.f.index(a.ctx, n, name,
 		func(e []entry) { entries = append(entries, e...) },
 		func(e disk.Extent) { marks = append(marks, mark{e, sanitize.Stale}) })
 	if err != nil {
@@ -83,8 +83,8 @@ func (a *account) index(n *file, name, owner string) ([]entry, error) {
 }
 
 // units marks what is dead in a compressed stream: clusters of units that were
-// never written, and the rest of a unit's clusters behind its compressed
-// stream.
+// never written, and the rest of a unit's clusters behind what it takes to
+// decompress the unit, up to the end of the file.
 func (a *account) units(s *stream) ([]mark, error) {
 	var marks []mark
 	size := s.unit * s.cluster
@@ -107,7 +107,7 @@ func (a *account) units(s *stream) ([]mark, error) {
 			if err := s.read(b, off); err != nil {
 				return nil, err
 			}
-			n, err := eachChunk(b, int(size), func(int, []byte, bool) error { return nil })
+			n, err := streamLen(b, int(min(s.limit()-off, size)))
 			if err != nil {
 				return nil, fmt.Errorf("reading the unit at byte %d: %w", off, err)
 			}
@@ -120,8 +120,8 @@ func (a *account) units(s *stream) ([]mark, error) {
 	return s.tailOfUnits(marks), nil
 }
 
-// tailOfUnits appends what is dead behind the end of a compressed stream. The
-// last unit, if it is compressed, goes on behind the end.
+// tailOfUnits appends what is dead behind the last unit, or behind the end of
+// the file when that unit is not compressed.
 func (s *stream) tailOfUnits(marks []mark) []mark {
 	n := s.limit()
 	if last := n / s.unit / s.cluster; n%(s.unit*s.cluster) != 0 {

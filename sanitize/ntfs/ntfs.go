@@ -11,11 +11,12 @@
 //   - Free: clusters that $Bitmap calls free.
 //   - Slack: clusters of an attribute behind its initialized size, so the tail
 //     of a file and the part of it that reads as zero though it is allocated;
-//     the rest of a compression unit behind its compressed stream; what the
-//     alignment of a resident value leaves.
+//     in a compression unit, what is behind the compressed stream and behind
+//     the part of it that the end of the file needs.
 //   - Stale: MFT records not in use but for their header, the rest of records
 //     in use, index blocks not in use and the rest of those in use, the rest
-//     of index roots, and the log.
+//     of index roots, what the alignment of values and of entries leaves, and
+//     the log.
 //
 // Records and index blocks are protected by fixups: the last two bytes of
 // each 512 hold a sequence number, and the bytes that belong there are saved
@@ -29,8 +30,7 @@
 // both. Pages of the log that are all ones are metadata.
 //
 // Left alone are $Boot and the backup of the boot sector, all clusters of
-// encrypted streams, the stored streams of compression units in use, and the
-// content of every live file: the change journal, the paging file and volume
+// encrypted streams, and the content of every live file: the change journal, the paging file and volume
 // shadow copies are named in the ledger and for their owner to drop. A cluster
 // that is bad, or allocated and reached from no record, is unknown.
 //

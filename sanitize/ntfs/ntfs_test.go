@@ -262,7 +262,7 @@ func fillCompressed(t *testing.T, dir string) {
 	write(t, filepath.Join(dir, "text"), text("LIVE", 300_001))
 	write(t, filepath.Join(dir, "noise"), noise(150_000))
 	write(t, filepath.Join(dir, "mixed"), append(append(text("LIVE", 100_000), noise(100_000)...), text("LIVE", 50_000)...))
-	write(t, filepath.Join(dir, "truncated"), text("SECRET and SECRET", 200_000))
+	write(t, filepath.Join(dir, "truncated"), append(text("LIVE", 70_000), text("SECRET and SECRET", 130_000)...))
 	must(t, os.Truncate(filepath.Join(dir, "truncated"), 70_000))
 }
 

@@ -22,7 +22,7 @@ func (f *filesystem) Regions(ctx context.Context, emit func(sanitize.Region) err
 		return err
 	}
 	s := n.stream(attrData, "")
-	if s == nil || s.unit > 0 || s.limit()*8 < f.clusters {
+	if s == nil || !s.resident() && !f.isPlain(s) || s.limit() < (f.clusters+7)/8 {
 		return fmt.Errorf("the bitmap does not hold %d clusters", f.clusters)
 	}
 	u := &usage{f: f, ctx: ctx, claims: newBits(s), gaps: newBits(s), emit: emit}

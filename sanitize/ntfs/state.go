@@ -40,8 +40,8 @@ func (f *filesystem) openMFT() error {
 		return err
 	}
 	f.mft, f.mftBits = n.stream(attrData, ""), n.stream(attrBitmap, "")
-	if f.mft.unit > 0 || f.mft.limit() > f.mft.allocated() || f.records() < fileFirstAny {
-		return fmt.Errorf("%d bytes of %d are mapped", f.mft.limit(), f.mft.allocated())
+	if !f.isPlain(f.mft) || f.records() < fileFirstAny {
+		return fmt.Errorf("%d records are not mapped", f.records())
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func (f *filesystem) checkMirror() error {
 		return err
 	}
 	s := n.stream(attrData, "")
-	if s == nil || s.resident() || s.limit() < f.recordSize || s.limit() > s.allocated() || s.unit > 0 {
+	if !f.isPlain(s) || s.limit() < f.recordSize {
 		return errors.New("the mirror of the MFT is not mapped")
 	}
 	b := make([]byte, f.recordSize)
@@ -128,7 +128,7 @@ func (f *filesystem) checkHibernation(ctx context.Context) error {
 	}
 	var ref reference
 	found := false
-	_, err = n.index(ctx, nameIndex, func(entries []entry) {
+	_, err = f.index(ctx, n, nameIndex, func(entries []entry) {
 		for _, e := range entries {
 			if strings.EqualFold(e.name, "hiberfil.sys") {
 				ref, found = e.ref, true

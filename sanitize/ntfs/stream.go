@@ -79,6 +79,31 @@ func (s *stream) allocated() int64 {
 	return s.runs[len(s.runs)-1].end() * s.cluster
 }
 
+// mapped returns the clusters that the mapping takes up, and whether it has no
+// holes.
+func (s *stream) mapped() (clusters int64, dense bool) {
+	dense = true
+	for _, r := range s.runs {
+		if r.lcn == hole {
+			dense = false
+		} else {
+			clusters += r.count
+		}
+	}
+	return clusters, dense
+}
+
+// isPlain reports whether s is mapped as the structures of the volume are:
+// whole, without holes and compression, and in no more clusters than there
+// are.
+func (f *filesystem) isPlain(s *stream) bool {
+	if s == nil || s.resident() || s.unit > 0 || s.limit() > s.allocated() {
+		return false
+	}
+	n, dense := s.mapped()
+	return dense && n <= f.clusters
+}
+
 // eachRun calls do for each run that overlaps the n bytes at off, with the
 // overlap in bytes of the stream and its place in the volume, or hole.
 func (s *stream) eachRun(off, n int64, do func(e disk.Extent, at int64) error) error {

@@ -7,8 +7,11 @@ import (
 	"strings"
 )
 
-// maxDepth bounds how deep directories nest.
-const maxDepth = 4096
+// Bounds on paths. That of Windows is 32767 characters.
+const (
+	maxDepth = 4096
+	maxPath  = 3 * 32767 // bytes
+)
 
 // numbers is a set of record numbers, one bit each.
 type numbers []uint64
@@ -43,8 +46,8 @@ func (d descent) file(ref reference, path string, depth int) error {
 	if err := d.ctx.Err(); err != nil {
 		return err
 	}
-	if depth > maxDepth {
-		return fmt.Errorf("directories nest deeper than %d", maxDepth)
+	if depth > maxDepth || len(path) > maxPath {
+		return fmt.Errorf("directories nest deeper than %d, or paths are longer than %d bytes", maxDepth, maxPath)
 	}
 	r, err := d.f.referred(ref)
 	if err != nil {
