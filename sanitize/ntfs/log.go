@@ -67,7 +67,7 @@ func (f *filesystem) checkLog() error {
 			f.restarts = max(f.restarts, off+size)
 		}
 		if err == nil && (newest == nil || r.lsn > newest.lsn) {
-			newest = &r
+			newest, f.newest = &r, disk.Extent{Off: off, Len: size}
 		}
 	}
 	switch {

@@ -115,8 +115,8 @@ func parseRecord(num int64, b []byte) (*record, error) {
 	}
 }
 
-// dead returns the dead extents of the record as it is stored.
-func (r *record) dead() ([]disk.Extent, error) {
+// gaps returns what is dead in the part of the record that is used.
+func (r *record) gaps() ([]disk.Extent, error) {
 	dead := gap(r.raw, int64(r.usa.end()), r.first)
 	for _, a := range r.attrs {
 		gaps, err := a.dead()
@@ -127,10 +127,31 @@ func (r *record) dead() ([]disk.Extent, error) {
 			dead = append(dead, disk.Extent{Off: a.off + g.Off, Len: g.Len})
 		}
 	}
+	return dead, nil
+}
+
+// dead returns the dead extents of the record as it is stored.
+func (r *record) dead() ([]disk.Extent, error) {
+	dead, err := r.gaps()
+	if err != nil {
+		return nil, err
+	}
 	if rest := int64(len(r.raw)) - r.used; rest > 0 {
 		dead = append(dead, disk.Extent{Off: r.used, Len: rest})
 	}
 	return r.usa.protected(r.raw, dead), nil
+}
+
+// content returns what the attributes say, with zeros for what is dead.
+func (r *record) content() ([]byte, error) {
+	dead, err := r.gaps()
+	b := append([]byte(nil), r.raw[r.first:r.used]...)
+	for _, d := range dead {
+		if d.Off >= r.first {
+			clear(b[d.Off-r.first:][:d.Len])
+		}
+	}
+	return b, err
 }
 
 // emptyHeader returns the length of what must stay of b, a record that is not

@@ -9,9 +9,7 @@ import (
 )
 
 // Reseal gives the records that are not in use the header of an empty record,
-// in the MFT and in its mirror, and fills the log with ones. The log's restart
-// pages come with the rest of it: until then they say that it was closed, so a
-// run that is cut off leaves a volume that can be mounted. Only what differs
+// in the MFT and in its mirror, and fills the log with ones. Only what differs
 // is written.
 func (f *filesystem) Reseal(ctx context.Context, w disk.Writer) error {
 	mirror, err := f.file(fileMirror)
@@ -23,19 +21,30 @@ func (f *filesystem) Reseal(ctx context.Context, w disk.Writer) error {
 			return fmt.Errorf("emptying unused MFT records: %w", err)
 		}
 	}
+	return f.emptyLog(ctx, w)
+}
+
+// emptyLog fills the log with ones. The restart page that counts comes last:
+// until then it says that the log was closed, so a run that is cut off leaves
+// a volume that can be mounted.
+func (f *filesystem) emptyLog(ctx context.Context, w disk.Writer) error {
 	log, err := f.logFile()
 	if err != nil {
 		return err
 	}
 	after := *log
 	after.r = w
-	ones := bytes.Repeat([]byte{emptyByte}, logPage)
-	return eachLogPage(ctx, &after, func(e disk.Extent, empty bool) error {
-		if empty {
+	ones := bytes.Repeat([]byte{emptyByte}, maxLogPage)
+	err = eachLogPage(ctx, &after, func(e disk.Extent, empty bool) error {
+		if empty || f.newest.Off <= e.Off && e.Off < f.newest.End() {
 			return nil
 		}
-		return after.write(w, ones, e.Off)
+		return after.write(w, ones[:e.Len], e.Off)
 	})
+	if err != nil || f.newest.Len == 0 {
+		return err
+	}
+	return after.write(w, ones[:f.newest.Len], f.newest.Off)
 }
 
 // emptyRecords makes the unused records in s what they must be.

@@ -111,12 +111,27 @@ func (f *filesystem) checkMirror() error {
 		if !inUse(b) {
 			return refused("the mirror of the MFT differs", repairHint)
 		}
-		m, err := parseRecord(i, b)
-		if err != nil || m.used != r.used || m.seq != r.seq || !bytes.Equal(m.raw[m.first:m.used], r.raw[r.first:r.used]) {
+		if same, err := sameRecord(r, b); err != nil {
+			return err
+		} else if !same {
 			return refused("the mirror of the MFT differs", repairHint)
 		}
 	}
 	return nil
+}
+
+// sameRecord compares a record with its copy b.
+func sameRecord(r *record, b []byte) (bool, error) {
+	m, err := parseRecord(r.num, b)
+	if err != nil || m.seq != r.seq {
+		return false, nil
+	}
+	x, err := r.content()
+	if err != nil {
+		return false, err
+	}
+	y, err := m.content()
+	return err == nil && bytes.Equal(x, y), nil
 }
 
 // checkHibernation looks for the image of a system that will go on as if
