@@ -105,3 +105,6 @@ const (
 
 // Decompress is for tests of the algorithm.
 var Decompress = decompress
+
+// StreamLen is for tests of the algorithm.
+var StreamLen = streamLen
