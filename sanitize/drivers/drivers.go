@@ -6,6 +6,7 @@ import (
 	"github.com/imgbuild/imgbuild/sanitize"
 	"github.com/imgbuild/imgbuild/sanitize/btrfs"
 	"github.com/imgbuild/imgbuild/sanitize/erofs"
+	"github.com/imgbuild/imgbuild/sanitize/exfat"
 	"github.com/imgbuild/imgbuild/sanitize/ext"
 	"github.com/imgbuild/imgbuild/sanitize/fat"
 	"github.com/imgbuild/imgbuild/sanitize/ntfs"
@@ -20,6 +21,7 @@ func All() []sanitize.Driver {
 	return []sanitize.Driver{
 		btrfs.Driver{},
 		erofs.Driver{},
+		exfat.Driver{},
 		ext.Driver{},
 		ntfs.Driver{},
 		squashfs.Driver{},

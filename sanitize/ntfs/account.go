@@ -90,7 +90,7 @@ func (a *account) tree() error {
 
 // rest accounts for the files that no path leads to.
 func (a *account) rest() error {
-	allocated := newBits(a.f.mftBits)
+	allocated := a.f.mftBits.bitmap()
 	b := make([]byte, a.f.recordSize)
 	for num := range a.f.records() {
 		if err := a.ctx.Err(); err != nil {
@@ -102,7 +102,7 @@ func (a *account) rest() error {
 		if !inUse(b) {
 			continue
 		}
-		if set, err := allocated.get(num); err != nil || !set {
+		if set, err := allocated.Get(num); err != nil || !set {
 			return errorOr(err, "MFT record %d is in use and free in the bitmap", num)
 		}
 		if a.done.has(num) {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/imgbuild/imgbuild/sanitize/internal/clusters"
 )
 
 // content reads a stream as a program does.
@@ -14,6 +16,14 @@ type content struct {
 }
 
 func (s *stream) content() *content { return &content{stream: s, unitAt: -1} }
+
+// bitmap reads the stream as a bitmap. One that is not there has no bits.
+func (s *stream) bitmap() *clusters.Bitmap {
+	if s == nil {
+		s = &stream{}
+	}
+	return clusters.NewBitmap(s.content(), s.size)
+}
 
 // ReadAt follows io.ReaderAt. Holes and what was never written read as zero;
 // an encrypted stream reads as it is stored.

@@ -17,9 +17,12 @@ import (
 // seed makes a small volume with mkntfs and ntfscp, which need no mount.
 func seed(f *testing.F) []byte {
 	f.Helper()
+	if _, err := exec.LookPath("mkntfs"); err != nil {
+		f.Skip("mkntfs is missing: install the Debian package ntfs-3g")
+	}
 	dir := f.TempDir()
 	path, file := filepath.Join(dir, "volume"), filepath.Join(dir, "file")
-	if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err != nil {
+	if err := os.WriteFile(path, make([]byte, 3<<19), 0o600); err != nil {
 		f.Fatal(err)
 	}
 	if err := os.WriteFile(file, text("content", 5000), 0o600); err != nil {
@@ -31,7 +34,7 @@ func seed(f *testing.F) []byte {
 		{"ntfscp", "-N", "stream", path, file, "/file"},
 	} {
 		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
-			f.Skipf("%v: %v: install the Debian package ntfs-3g\n%s", argv, err, out)
+			f.Fatalf("%v: %v\n%s", argv, err, out)
 		}
 	}
 	b, err := os.ReadFile(path)

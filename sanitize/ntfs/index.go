@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/sanitize/internal/clusters"
 )
 
 // Layout of indexes, LAYOUT INDEX_ROOT, INDEX_BLOCK, INDEX_HEADER, INDEX_ENTRY
@@ -167,7 +168,7 @@ func (f *filesystem) index(ctx context.Context, n *file, name string, entries fu
 	if !f.isPlain(blocks) {
 		return 0, fmt.Errorf("index %q of MFT record %d is not mapped", name, n.num)
 	}
-	used := newBits(n.stream(attrBitmap, name))
+	used := n.stream(attrBitmap, name).bitmap()
 	off := int64(0)
 	for ; off+r.block <= blocks.limit(); off += r.block {
 		if err := ctx.Err(); err != nil {
@@ -189,8 +190,8 @@ func (f *filesystem) index(ctx context.Context, n *file, name string, entries fu
 
 // indexBlock reads the block at byte off of an index allocation. All of one
 // that is not used is dead.
-func (s *stream) indexBlock(used *bitmap, off int64, r root) (node, error) {
-	in, err := used.get(off / r.block)
+func (s *stream) indexBlock(used *clusters.Bitmap, off int64, r root) (node, error) {
+	in, err := used.Get(off / r.block)
 	if err != nil {
 		return node{}, err
 	}

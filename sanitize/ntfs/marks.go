@@ -5,6 +5,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize"
+	"github.com/imgbuild/imgbuild/sanitize/internal/clusters"
 )
 
 // records marks what is dead in a stream of MFT records: the MFT itself, or
@@ -12,9 +13,9 @@ import (
 func (a *account) records(s *stream, isMFT bool) ([]mark, error) {
 	var marks []mark
 	size := a.f.recordSize
-	var allocated *bitmap
+	var allocated *clusters.Bitmap
 	if isMFT {
-		allocated = newBits(a.f.mftBits)
+		allocated = a.f.mftBits.bitmap()
 	}
 	for off := int64(0); off+size <= s.limit(); off += size {
 		if err := a.ctx.Err(); err != nil {
@@ -36,7 +37,7 @@ func (a *account) records(s *stream, isMFT bool) ([]mark, error) {
 }
 
 // recordDead returns what is dead in record num. It takes b.
-func (a *account) recordDead(b []byte, num int64, allocated *bitmap) ([]disk.Extent, error) {
+func (a *account) recordDead(b []byte, num int64, allocated *clusters.Bitmap) ([]disk.Extent, error) {
 	if inUse(b) {
 		r, err := parseRecord(num, b)
 		if err != nil {
@@ -46,7 +47,7 @@ func (a *account) recordDead(b []byte, num int64, allocated *bitmap) ([]disk.Ext
 	}
 	if !hasHeader(b) && allocated != nil {
 		// No record, where one is expected: what it was is for chkdsk to say.
-		if set, err := allocated.get(num); err != nil || set {
+		if set, err := allocated.Get(num); err != nil || set {
 			return nil, errorOr(err, "MFT record %d is damaged", num)
 		}
 	}
