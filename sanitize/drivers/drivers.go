@@ -9,6 +9,7 @@ import (
 	"github.com/imgbuild/imgbuild/sanitize/exfat"
 	"github.com/imgbuild/imgbuild/sanitize/ext"
 	"github.com/imgbuild/imgbuild/sanitize/fat"
+	"github.com/imgbuild/imgbuild/sanitize/lvm"
 	"github.com/imgbuild/imgbuild/sanitize/ntfs"
 	"github.com/imgbuild/imgbuild/sanitize/squashfs"
 	"github.com/imgbuild/imgbuild/sanitize/swap"
@@ -18,6 +19,11 @@ import (
 // All returns every driver, in the order in which a ledger asks them. FAT,
 // which has hardly a magic, comes last.
 func All() []sanitize.Driver {
+	base := filesystems()
+	return append(base[:len(base)-1:len(base)-1], lvm.Driver{Volumes: base}, base[len(base)-1])
+}
+
+func filesystems() []sanitize.Driver {
 	return []sanitize.Driver{
 		btrfs.Driver{},
 		erofs.Driver{},
