@@ -1,7 +1,6 @@
 package vm
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,13 +12,11 @@ import (
 	"testing"
 
 	"github.com/imgbuild/imgbuild/fault"
-	"github.com/imgbuild/imgbuild/kernel"
 	"github.com/imgbuild/imgbuild/kernel/uki"
 )
 
 // bootDisk makes a disk with the tools of Debian: GPT, a FAT partition with
-// SYSLINUX, a menu of GRUB-for-Xen and, where its stub is installed, a unified
-// kernel image for UEFI.
+// SYSLINUX and, where its stub is installed, a unified kernel image for UEFI.
 func bootDisk(t *testing.T, mode string) (path string, uefi bool) {
 	t.Helper()
 	linux, initramfs := guestKernel(t), guestInitramfs(t)
@@ -45,7 +42,6 @@ func bootDisk(t *testing.T, mode string) (path string, uefi bool) {
 	mustRun(t, exec.Command("mcopy", "-i", at, menu, "::/syslinux.cfg"))
 	mustRun(t, exec.Command("mcopy", "-i", at, "/usr/lib/syslinux/modules/bios/ldlinux.c32", "::/"))
 	mustRun(t, exec.Command("syslinux", "--offset", fmt.Sprint(1<<20), "-i", path))
-	addGRUB(t, at, linux, strings.Replace(cmdline, "console=hvc0 console=ttyS0", "console=ttyS0 console=hvc0", 1))
 	mbr, err := os.ReadFile("/usr/lib/SYSLINUX/gptmbr.bin")
 	if err != nil {
 		t.Fatal(err)
@@ -59,29 +55,6 @@ func bootDisk(t *testing.T, mode string) (path string, uefi bool) {
 		t.Fatal(err)
 	}
 	return path, addUKI(t, at, linux, initramfs, cmdline)
-}
-
-// addGRUB puts the menu of GRUB-for-Xen on the disk, and the kernel's form for
-// paravirtual guests.
-func addGRUB(t *testing.T, at, linux, cmdline string) {
-	t.Helper()
-	dir := t.TempDir()
-	elf, menu := filepath.Join(dir, "vmlinux"), filepath.Join(dir, "grub.cfg")
-	in, err := os.ReadFile(linux)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b bytes.Buffer
-	if ok, err := kernel.WritePVGrub(t.Context(), bytes.NewReader(in), int64(len(in)), &b); err != nil || !ok {
-		t.Fatalf("WritePVGrub = %v, %v", ok, err)
-	}
-	write(t, elf, b.Bytes())
-	write(t, menu, []byte("set enable_progress_indicator=0\nif [ \"$grub_platform\" = xen ]; then\n  linux /vmlinux.xz "+cmdline+
-		"\nelse\n  linux /vmlinuz "+cmdline+"\nfi\ninitrd /initramfs\nboot\n"))
-	mustRun(t, exec.Command(need(t, "xz", "xz-utils"), "--check=crc32", "--x86", "--lzma2=preset=1,dict=1MiB", elf))
-	mustRun(t, exec.Command("mmd", "-i", at, "::/boot", "::/boot/grub"))
-	mustRun(t, exec.Command("mcopy", "-i", at, elf+".xz", "::/"))
-	mustRun(t, exec.Command("mcopy", "-i", at, menu, "::/boot/grub/grub.cfg"))
 }
 
 // addUKI puts a unified kernel image where UEFI looks for one.

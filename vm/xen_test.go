@@ -1,17 +1,20 @@
 package vm
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/kernel"
 )
 
 // slowVariable, set to 1, asks for the tests that take minutes each.
@@ -35,11 +38,36 @@ func needXen(t *testing.T) {
 	}
 }
 
+// addGRUB puts the menu of GRUB-for-Xen on the disk, and the kernel's form for
+// paravirtual guests.
+func addGRUB(t *testing.T, path, linux string) {
+	t.Helper()
+	const cmdline = "console=ttyS0 console=hvc0 quiet ip=dhcp guest=serve"
+	at, dir := path+"@@1M", t.TempDir()
+	elf, menu := filepath.Join(dir, "vmlinux"), filepath.Join(dir, "grub.cfg")
+	in, err := os.ReadFile(linux)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if ok, err := kernel.WritePVGrub(t.Context(), bytes.NewReader(in), int64(len(in)), &b); err != nil || !ok {
+		t.Fatalf("WritePVGrub = %v, %v", ok, err)
+	}
+	write(t, elf, b.Bytes())
+	write(t, menu, []byte("set enable_progress_indicator=0\nif [ \"$grub_platform\" = xen ]; then\n  linux /vmlinux.xz "+cmdline+
+		"\nelse\n  linux /vmlinuz "+cmdline+"\nfi\ninitrd /initramfs\nboot\n"))
+	mustRun(t, exec.Command(need(t, "xz", "xz-utils"), "--check=crc32", "--x86", "--lzma2=preset=1,dict=1MiB", elf))
+	mustRun(t, exec.Command("mmd", "-i", at, "::/boot", "::/boot/grub"))
+	mustRun(t, exec.Command("mcopy", "-i", at, elf+".xz", "::/"))
+	mustRun(t, exec.Command("mcopy", "-i", at, menu, "::/boot/grub/grub.cfg"))
+}
+
 // bootXen boots the test disk on Xen until the guest serves.
 func bootXen(t *testing.T, boot Boot) (*Running, context.Context) {
 	t.Helper()
 	needXen(t)
 	path, _ := bootDisk(t, "serve")
+	addGRUB(t, path, guestKernel(t))
 	r := start(t.Context(), t, Options{Disk: path, Boot: boot, Memory: 256 << 20, Ports: []Forward{{Guest: 8080}}, StopTimeout: xenWait})
 	x, ok := r.Xen()
 	if !ok {
