@@ -10,6 +10,7 @@ import (
 	"github.com/imgbuild/imgbuild/disk/qcow2"
 	"github.com/imgbuild/imgbuild/disk/raw"
 	"github.com/imgbuild/imgbuild/disk/vhd"
+	"github.com/imgbuild/imgbuild/disk/vhdx"
 	"github.com/imgbuild/imgbuild/disk/vmdk"
 )
 
@@ -28,6 +29,9 @@ func writers() map[string]writer {
 		}},
 		"vhd": {".vhd", func(f *os.File, size int64, _ string) (disk.Sink, error) {
 			return vhd.Create(f, size, vhd.Options{})
+		}},
+		"vhdx": {".vhdx", func(f *os.File, size int64, _ string) (disk.Sink, error) {
+			return vhdx.Create(f, size, vhdx.Options{})
 		}},
 		"vmdk": {".vmdk", func(f *os.File, size int64, name string) (disk.Sink, error) {
 			return vmdk.Create(f, size, vmdk.Options{Name: name})

@@ -46,7 +46,7 @@ scrubbed as it is; 5: the proof fails, or bytes without a known owner are left
 	f := cmd.Flags()
 	f.StringVarP(&o.Out, "output", "o", "", "file of the result; a folder for the disks of a package")
 	f.BoolVar(&o.InPlace, "in-place", false, "change the image itself")
-	f.StringVar(&o.Format, "format", "", "format of the result: qcow2, raw, vhd, vmdk (default: that of the image)")
+	f.StringVar(&o.Format, "format", "", "format of the result: qcow2, raw, vhd, vhdx, vmdk (default: that of the image)")
 	f.StringSliceVar(&o.only, "only", nil, "zero only these classes: free, slack, stale, gap")
 	f.StringSliceVar(&o.except, "except", nil, "leave these classes alone")
 	f.StringVar(&o.policy, "policy", string(clean.Default), "default, or none: let bytes without a known owner pass")
