@@ -206,9 +206,19 @@ func (a *applier) zero(r deadRun, but *units) error {
 		if r.stored&holdsNonZero == 0 && (r.stored&holdsData == 0 || e.Len < punchFrom) {
 			return nil
 		}
-		return wrap(fmt.Sprintf("zeroing the bytes at %s", e), a.w.Punch(e.Off, e.Len))
+		var err error
+		if e.Len >= punchFrom {
+			err = a.w.Punch(e.Off, e.Len)
+		} else {
+			// Not Punch, which would first ask where the holes are.
+			_, err = a.w.WriteAt(zeros[:e.Len], e.Off)
+		}
+		return wrap(fmt.Sprintf("zeroing the bytes at %s", e), err)
 	})
 }
+
+// zeros is what short runs are overwritten with.
+var zeros [punchFrom]byte
 
 // unitsRead is how many bytes of units are looked at together.
 const unitsRead = 256 << 10
