@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -34,5 +35,17 @@ func TestGrubMenu(t *testing.T) {
 		if out, err := exec.Command(program, file).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s%s", name, err, out, menu)
 		}
+	}
+}
+
+// The words are those of the kernel's documentation, and only strict has any.
+func TestIsolation(t *testing.T) {
+	for _, word := range []string{"init_on_alloc=1", "init_on_free=1", "xen_scrub_pages=1"} {
+		if !slices.Contains(isolation("strict"), word) {
+			t.Errorf("strict lacks %s", word)
+		}
+	}
+	if words := isolation("standard"); len(words) > 0 {
+		t.Errorf("standard has %v", words)
 	}
 }

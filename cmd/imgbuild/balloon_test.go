@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,8 +22,12 @@ const balloonPatience = 3 * time.Minute
 func TestBalloon(t *testing.T) {
 	dir := readyRecipes(t)
 	out := t.TempDir()
-	imgbuild(t, "build", filepath.Join(dir, "hello-jvm.yaml"), "-o", out, "--set", "outputs=[raw]",
-		"--set", "guest.memory=512MiB", "--set", "guest.isolation=strict", "--set", "kernel.cmdline=[loglevel=7]")
+	args := []string{"build", filepath.Join(dir, "hello-jvm.yaml"), "-o", out, "--set", "outputs=[raw]",
+		"--set", "guest.memory=512MiB", "--set", "guest.isolation=strict", "--set", "kernel.cmdline=[loglevel=7]"}
+	if made := os.Getenv("IMGBUILD_TEST_KERNEL"); made != "" {
+		args = append(args, "--set", "kernel.file="+made)
+	}
+	imgbuild(t, args...)
 	const mib = 1 << 20
 	m, err := vm.New(vm.Options{Disk: filepath.Join(out, "hello-jvm.raw"), Boot: vm.Direct, Memory: 512 * mib, Ports: []vm.Forward{{Guest: 8080}}})
 	if err != nil {
