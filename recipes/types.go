@@ -97,7 +97,8 @@ type Kernel struct {
 	// RPM are the paths of the .rpm packages that hold one kernel and its
 	// modules, of Oracle or Red Hat: kernel-uek-core and kernel-uek-modules.
 	RPM []string `yaml:"rpm,omitempty" json:"rpm,omitempty" jsonschema:"minItems=1" check:"maybe,file"`
-	// File is the path of a bzImage, with all drivers built in.
+	// File is the path of a bzImage, with all drivers built in; or of an ELF,
+	// when none of the targets needs a bzImage.
 	File string `yaml:"file,omitempty" json:"file,omitempty" check:"maybe,file"`
 	// Cmdline is added to the kernel command line.
 	Cmdline []string `yaml:"cmdline,omitempty" json:"cmdline,omitempty"`

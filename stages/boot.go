@@ -3,6 +3,7 @@ package stages
 import (
 	"bytes"
 	"context"
+	"debug/elf"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -164,6 +165,17 @@ func (o Options) bootFiles(ctx context.Context, w *builder.Work, p bootParams, s
 	if err != nil {
 		return nil, fmt.Errorf("reading the EFI stub: %w", err)
 	}
+	files := map[string][]byte{
+		"vmlinuz":      linux,
+		"syslinux.cfg": []byte(syslinuxMenu(p.Cmdline, initramfs != nil)),
+		grubConfig:     []byte(grubMenu(p.Cmdline, initramfs != nil, false)),
+	}
+	if initramfs != nil {
+		files["initramfs"] = initramfs
+	}
+	if bytes.HasPrefix(linux, []byte(elf.ELFMAG)) {
+		return files, nil // no firmware starts it: see takeELF
+	}
 	osRelease := fmt.Sprintf("ID=%s\nNAME=%q\nVERSION_ID=%q\n", p.Name, p.Name, p.Version)
 	efi, err := uki.Build(uki.Image{
 		Stub:      stub,
@@ -175,23 +187,17 @@ func (o Options) bootFiles(ctx context.Context, w *builder.Work, p bootParams, s
 	if err != nil {
 		return nil, err
 	}
-	var paravirtual []byte
-	if p.XenPV {
-		if paravirtual, err = pvGrubKernel(ctx, w, linux); err != nil {
-			return nil, err
-		}
+	files["EFI/BOOT/BOOTX64.EFI"] = efi
+	if !p.XenPV {
+		return files, nil
 	}
-	files := map[string][]byte{
-		"vmlinuz":              linux,
-		"EFI/BOOT/BOOTX64.EFI": efi,
-		"syslinux.cfg":         []byte(syslinuxMenu(p.Cmdline, initramfs != nil)),
-		"boot/grub/grub.cfg":   []byte(grubMenu(p.Cmdline, initramfs != nil, paravirtual != nil)),
+	paravirtual, err := pvGrubKernel(ctx, w, linux)
+	if err != nil {
+		return nil, err
 	}
 	if paravirtual != nil {
 		files[pvKernel] = paravirtual
-	}
-	if initramfs != nil {
-		files["initramfs"] = initramfs
+		files[grubConfig] = []byte(grubMenu(p.Cmdline, initramfs != nil, true))
 	}
 	return files, nil
 }
@@ -204,6 +210,9 @@ func syslinuxMenu(cmdline string, initramfs bool) string {
 	}
 	return "DEFAULT appliance\nPROMPT 0\nTIMEOUT 0\nLABEL appliance\n  LINUX /vmlinuz\n" + initrd + "  APPEND " + cmdline + "\n"
 }
+
+// grubConfig is where GRUB-for-Xen looks for its menu.
+const grubConfig = "boot/grub/grub.cfg"
 
 // pvKernel is the kernel that GRUB-for-Xen starts in a paravirtual guest, packed
 // by [pvPacker]: three quarters of what gzip makes of it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/fault"
@@ -135,25 +136,44 @@ func (o Options) fragments(p universalParams) ([]kernel.Fragment, error) {
 
 const kindOwnKernel = "kernel file"
 
+// ownKernelParams describe the user's kernel.
+type ownKernelParams struct {
+	File localFile `json:"file"`
+	// ELF allows an ELF: none of the recipe's targets needs a bzImage.
+	ELF bool `json:"elf,omitempty"`
+}
+
 // ownKernel adds the stage that takes the user's kernel.
 func (s *set) ownKernel() []builder.Input {
+	r := s.Recipe.Recipe
 	name := s.add(builder.Stage{
 		Name:    StageKernel,
 		Title:   "take the kernel file",
 		Kind:    kindOwnKernel,
-		Version: 1,
-	}, s.local(s.Recipe.Recipe.Kernel.File))
+		Version: 2,
+	}, ownKernelParams{File: *s.local(r.Kernel.File), ELF: takeELF(r.Targets)})
 	return []builder.Input{{Role: "kernel", Stage: name, Output: "kernel"}}
 }
 
-// takeKernel is the runner of the user's kernel. The disk's boot loaders take
-// a bzImage and nothing else.
+// takeELF reports whether targets are named that all take an ELF.
+func takeELF(targets []string) bool {
+	for _, name := range targets {
+		t, err := kernel.FindTarget(name)
+		if err != nil || len(t.Formats) > 0 && !slices.Contains(t.Formats, kernel.ELF) {
+			return false
+		}
+	}
+	return len(targets) > 0
+}
+
+// takeKernel is the runner of the user's kernel. The disk's boot loaders for
+// BIOS and UEFI take a bzImage and nothing else.
 func (o Options) takeKernel(ctx context.Context, w *builder.Work) (builder.Outputs, error) {
-	file, err := params[localFile](w)
+	p, err := params[ownKernelParams](w)
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(o.Recipe.Dir, filepath.FromSlash(file.Path))
+	path := filepath.Join(o.Recipe.Dir, filepath.FromSlash(p.File.Path))
 	f, size, err := openSized(path)
 	if err != nil {
 		return nil, fault.New(fault.Input, err)
@@ -161,18 +181,19 @@ func (o Options) takeKernel(ctx context.Context, w *builder.Work) (builder.Outpu
 	defer f.Close()
 	image, err := kernel.Identify(f, size)
 	if err != nil {
-		return nil, fault.New(fault.Input, fmt.Errorf("%s is no kernel that can be booted: %w", file.Path, err))
+		return nil, fault.New(fault.Input, fmt.Errorf("%s is no kernel that can be booted: %w", p.File.Path, err))
 	}
-	if image.Format != kernel.BzImage {
-		return nil, fault.New(fault.Input, fmt.Errorf("%s is an %s kernel; a disk boots a bzImage", file.Path, image.Format),
-			"give the arch/x86/boot/bzImage of the same build")
+	if image.Format != kernel.BzImage && !p.ELF {
+		return nil, fault.New(fault.Input, fmt.Errorf("%s is an %s kernel; a disk boots a bzImage", p.File.Path, image.Format),
+			"give the arch/x86/boot/bzImage of the same build",
+			"an ELF serves where it is loaded directly, and Xen PV: name such targets only, as in targets: [pvh, xen-pv]")
 	}
 	desc, err := putFile(ctx, w.Store, path, mediaTypeKernel)
 	if err != nil {
 		return nil, err
 	}
-	if desc.Digest.Encoded() != file.SHA256 {
-		return nil, fault.New(fault.Input, fmt.Errorf("%s changed while the build ran", file.Path), "build again")
+	if desc.Digest.Encoded() != p.File.SHA256 {
+		return nil, fault.New(fault.Input, fmt.Errorf("%s changed while the build ran", p.File.Path), "build again")
 	}
 	return builder.Outputs{"kernel": desc}, nil
 }
