@@ -1,12 +1,14 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize"
+	"github.com/imgbuild/imgbuild/sanitize/audit/carve"
 )
 
 // scanRuns scans what was not read through a filesystem.
@@ -37,7 +39,7 @@ func (a *auditor) scanChunk(w *worker, s source, own disk.Extent) result {
 			}
 		})
 	}
-	spans, err := w.scan(a.dead, s, own, func(f Finding) {
+	win, spans, err := w.scan(a.dead, s, own, func(f Finding) {
 		if !a.place(&f) {
 			return
 		}
@@ -48,7 +50,7 @@ func (a *auditor) scanChunk(w *worker, s source, own disk.Extent) result {
 	})
 	for _, e := range spans {
 		res.scanned += e.Len
-		res.residue = a.appendDead(res.residue, e)
+		res.residue = a.appendDead(res.residue, win, e)
 	}
 	if err != nil {
 		res.problems = append(res.problems, Problem{Offset: own.Off, Error: fmt.Sprintf("reading %d bytes: %v", own.Len, err)})
@@ -74,16 +76,21 @@ func (a *auditor) place(f *Finding) bool {
 	return g.Class != sanitize.Metadata && !(f.superblock && g.Class == sanitize.BootCode)
 }
 
-// appendDead appends the parts of e that no file and no filesystem owns.
-func (a *auditor) appendDead(list []disk.Extent, e disk.Extent) []disk.Extent {
+// appendDead counts, block by block, the bytes of e that nobody owns and that
+// are not zero. An extent of the list begins in the block and is as long as
+// their number.
+func (a *auditor) appendDead(list []disk.Extent, win carve.Window, e disk.Extent) []disk.Extent {
 	for off := e.Off; off < e.End(); {
 		g, ok := a.ledger.At(off)
 		if !ok {
 			break
 		}
-		end := min(g.End(), e.End())
+		end := min(g.End(), e.End(), (off/block+1)*block)
 		if g.Class.Dead() || g.Class == sanitize.Unknown {
-			list = append(list, disk.Extent{Off: off, Len: end - off})
+			p := win.Data[off-win.Off : end-win.Off]
+			if n := len(p) - bytes.Count(p, []byte{0}); n > 0 {
+				list = append(list, disk.Extent{Off: off, Len: int64(n)})
+			}
 		}
 		off = end
 	}

@@ -69,7 +69,7 @@ func (a *auditor) scanFile(w *worker, volume int, f sanitize.File) result {
 		return fail(err)
 	}
 	for own := range stored(c, f.Size) {
-		spans, err := w.scan(a.live, s, own, emit)
+		_, spans, err := w.scan(a.live, s, own, emit)
 		if err != nil {
 			return fail(err)
 		}

@@ -27,7 +27,7 @@ type Map struct {
 type Cell struct {
 	// Classes are the bytes of each class, in their order.
 	Classes [sanitize.Gap + 1]int64
-	// Residue is how many bytes nobody owns, in blocks that are not zero.
+	// Residue is how many bytes nobody owns and are not zero.
 	Residue int64
 }
 

@@ -54,20 +54,20 @@ type source struct {
 }
 
 // scan looks at the bytes of own, which lie in s. emit is told what is found,
-// with offsets in the source. It returns where the blocks are that are not
-// zero.
-func (w *worker) scan(set *scanSet, s source, own disk.Extent, emit func(Finding)) ([]disk.Extent, error) {
+// with offsets in the source. It returns what was read, and where the blocks
+// are in it that are not zero.
+func (w *worker) scan(set *scanSet, s source, own disk.Extent, emit func(Finding)) (carve.Window, []disk.Extent, error) {
 	from := max(own.Off-lookBack, s.Off) &^ 1
 	to := min(own.End()+lookAhead, s.End())
 	buf := w.buf[:to-from]
 	if n, err := s.ReadAt(buf, from); n < len(buf) {
 		if int64(n) < own.End()-from {
-			return nil, readError(err)
+			return carve.Window{}, nil, readError(err)
 		}
 		buf = buf[:n]
 	}
 	window := carve.Window{Data: buf, Off: from, Start: s.Off, End: s.End(), Rest: s.ReaderAt}
-	return w.outer.search(set, window, own, s.path, emit), nil
+	return window, w.outer.search(set, window, own, s.path, emit), nil
 }
 
 // readError is err, or what a reader that returns less should have said.
