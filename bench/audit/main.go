@@ -46,7 +46,7 @@ func main() {
 
 // makeDisk writes the disk, its free blocks and the truth.
 func makeDisk(tree, image, dead, truth string) error {
-	if out, err := exec.Command("mke2fs", "-q", "-t", "ext4", "-b", strconv.Itoa(blockSize), "-N", "131072", "-d", tree, image, imageSize).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mke2fs", "-q", "-t", "ext4", "-b", strconv.Itoa(blockSize), "-N", "262144", "-d", tree, image, imageSize).CombinedOutput(); err != nil {
 		return fmt.Errorf("mke2fs: %w: %s", err, out)
 	}
 	var files []string

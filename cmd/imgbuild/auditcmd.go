@@ -8,12 +8,16 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/image"
 	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/output/members"
+	"github.com/imgbuild/imgbuild/output/ovf"
 	"github.com/imgbuild/imgbuild/sanitize/audit"
 	"github.com/imgbuild/imgbuild/sanitize/audit/html"
 	"github.com/imgbuild/imgbuild/sanitize/audit/sarif"
@@ -75,9 +79,12 @@ func (c *cli) audit(cmd *cobra.Command, path string, f *auditFlags) error {
 	if err != nil {
 		return err
 	}
-	r, format, closer, err := image.Open(path)
+	r, format, closer, err := openAudited(path)
 	if err != nil {
-		return fault.New(fault.Input, fmt.Errorf("opening the image: %w", err), "name a disk image: raw, qcow2 or VMDK, or a block device that you may read")
+		if len(fault.HintsOf(err)) == 0 {
+			err = fault.New(fault.Input, err, "name a disk image, a block device that you may read, or an OVF package with one disk")
+		}
+		return fmt.Errorf("opening the image: %w", err)
 	}
 	defer closer.Close()
 	var x *audit.Extractor
@@ -107,9 +114,39 @@ func (c *cli) audit(cmd *cobra.Command, path string, f *auditFlags) error {
 		err = report.WriteTable(c.stdout)
 	}
 	if x != nil {
-		fmt.Fprintf(c.stderr, "%d files written to %s, %d beyond the limits\n", x.Written, f.extract, x.Left)
+		fmt.Fprintf(c.stderr, "files written to %s: %d; beyond the limits: %d\n", f.extract, x.Written, x.Left)
 	}
 	return errors.Join(err, report.Err())
+}
+
+// openAudited opens a disk image, or the one disk of an OVF package.
+func openAudited(path string) (disk.Reader, string, io.Closer, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	defer f.Close()
+	head := make([]byte, 4096)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, "", nil, err
+	}
+	if !members.Is(f) && !ovf.IsDescriptor(head[:n]) {
+		return image.Open(path)
+	}
+	p, err := ovf.Open(path)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	disks := slices.DeleteFunc(slices.Clone(p.Disks), func(d ovf.Disk) bool { return d.File == "" })
+	if len(disks) != 1 {
+		return nil, "", nil, errors.Join(fault.New(fault.Input, fmt.Errorf("the package has %d disks", len(disks)), "take the disks out of it and audit each"), p.Close())
+	}
+	r, format, err := p.OpenDisk(disks[0])
+	if err != nil {
+		return nil, "", nil, errors.Join(err, p.Close())
+	}
+	return r, format, p, nil
 }
 
 // write writes the reports that go into files. Each gets its name when it is

@@ -32,6 +32,7 @@ func (a *auditor) scanRuns(ctx context.Context) error {
 // scanChunk is the job of one chunk of the disk.
 func (a *auditor) scanChunk(w *worker, s source, own disk.Extent) result {
 	res := result{found: newTally(maxChunkFindings), cost: own.Len}
+	w.left = maxUnpacked
 	w.outer.unpack = func(at int64, name string, r io.Reader) {
 		a.scanStream(w, r, name, maxUnpacked, func(f Finding) {
 			if f.Offset = at; a.place(&f) {

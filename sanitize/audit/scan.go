@@ -7,6 +7,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize/audit/carve"
+	"github.com/imgbuild/imgbuild/sanitize/audit/secret"
 )
 
 // block is the unit, in bytes, in which zeros are left out and texts begin.
@@ -22,6 +23,8 @@ type worker struct {
 	inner *searcher // of what an archive holds, while outer goes on
 	// stream holds a part of what is unpacked; it is made when first needed.
 	stream []byte
+	// left is how many bytes one job may still unpack of recovered archives.
+	left int64
 }
 
 // searcher looks for anchors and measures what they lead to.
@@ -138,7 +141,7 @@ func (s *searcher) measure(set *scanSet, path string, emit func(Finding)) {
 		}
 		return a.seeker - b.seeker
 	})
-	ends := make([]int64, len(set.types))
+	ends, told := make([]int64, len(set.types)), map[*secret.Rule]int64{}
 	for _, h := range s.hits {
 		k := set.seekers[h.seeker]
 		start := h.at - k.at
@@ -165,7 +168,9 @@ func (s *searcher) measure(set *scanSet, path string, emit func(Finding)) {
 		if set.carving {
 			emit(fileFinding(t, f, start-f.Back))
 		}
-		if r := set.rules.ByFile(t.Name); r != nil && f.Confidence >= carve.Medium {
+		// One key is wrapped in another's form: the outer one is told.
+		if r := set.rules.ByFile(t.Name); r != nil && f.Confidence >= carve.Medium && start >= told[r] {
+			told[r] = start - f.Back + f.Size
 			emit(fileSecret(r, f, start-f.Back, !set.carving))
 		}
 	}

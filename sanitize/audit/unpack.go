@@ -58,7 +58,7 @@ func (a *auditor) unpack(w *worker, s source, emit func(Finding)) error {
 	}
 	switch {
 	case string(head) == "PK\x03\x04" && slices.Contains(zipNames, strings.ToLower(path.Ext(s.path))):
-		return a.unpackZip(w, s, emit)
+		return a.unpackZip(w, s, maxUnpacked, emit)
 	case bytes.HasPrefix(head, []byte("\x1f\x8b\x08")):
 		return a.unpackGzip(w, s, emit)
 	}
@@ -72,14 +72,14 @@ func (a *auditor) unpackDead(w *worker, s source, f Finding, emit func(Finding))
 		return
 	}
 	part := source{io.NewSectionReader(s, f.Offset, f.Length), disk.Extent{Len: f.Length}, ""}
-	a.unpackZip(w, part, func(x Finding) {
+	a.unpackZip(w, part, w.left, func(x Finding) {
 		x.Offset, x.Class, x.Owner = f.Offset, f.Class, f.Owner
 		emit(x)
 	})
 }
 
-// unpackZip scans the members of a zip file.
-func (a *auditor) unpackZip(w *worker, s source, emit func(Finding)) error {
+// unpackZip scans the members of a zip file, left bytes at most.
+func (a *auditor) unpackZip(w *worker, s source, left int64, emit func(Finding)) error {
 	b := &budget{s, maxDirectory}
 	z, err := zip.NewReader(b, s.Len)
 	if err != nil {
@@ -90,7 +90,6 @@ func (a *auditor) unpackZip(w *worker, s source, emit func(Finding)) error {
 	}
 	b.left = math.MaxInt64
 	z.RegisterDecompressor(zip.Deflate, flate.NewReader)
-	left := int64(maxUnpacked)
 	for i, m := range z.File {
 		if i == maxMembers || left <= 0 {
 			return errTooMuch
@@ -102,6 +101,7 @@ func (a *auditor) unpackZip(w *worker, s source, emit func(Finding)) error {
 		n, err := a.scanStream(w, r, m.Name, min(left, maxMember), emit)
 		r.Close()
 		left -= n
+		w.left -= n
 		if errors.Is(err, errTooMuch) && left <= 0 {
 			return err
 		}

@@ -36,11 +36,13 @@ func Gzip(v *View, read func(name string, r io.Reader)) (Found, bool) {
 	}
 	v.gzip.Multistream(false)
 	f.Detail = v.gzip.Name
-	out := &tail{r: io.LimitReader(v.gzip, unpacked)}
+	out := &tail{r: io.LimitReader(v.gzip, min(unpacked, max(v.work, 0)))}
 	read(v.gzip.Name, out)
 	io.Copy(io.Discard, out)
+	left := v.work
+	v.spend(out.n)
 	switch {
-	case out.err == nil && out.n < unpacked:
+	case out.err == nil && out.n < min(unpacked, left):
 		f.Confidence = High
 	case out.n == 0:
 		return none()
@@ -171,7 +173,8 @@ const (
 	bzip2Mask = 1<<48 - 1
 )
 
-// measureBzip2 searches the end of the stream at every bit.
+// measureBzip2 searches the end of the stream at every bit, which costs as much
+// as eight searches.
 func measureBzip2(v *View) (Found, bool) {
 	h := v.Bytes(0, 10)
 	if h == nil || h[3] < '1' || h[3] > '9' {
@@ -180,7 +183,8 @@ func measureBzip2(v *View) (Found, bool) {
 	var window uint64
 	for off := int64(10); off < maxSearch; {
 		b := v.some(off)
-		if len(b) == 0 {
+		b = b[:min(len(b), searchStep)]
+		if len(b) == 0 || !v.spend(8*int64(len(b))) {
 			break
 		}
 		for i, c := range b {

@@ -119,18 +119,23 @@ func oleKind(b []byte) (name, title string) {
 	return "", ""
 }
 
-// measureHTML runs to the end tag.
+// measureHTML runs to the end tag ahead of the next page.
 func measureHTML(v *View) (Found, bool) {
-	const head = 256
+	const head = 512
 	b := v.Bytes(0, int(min(head, v.Len())))
 	if b == nil || !IsText(b) && !bytes.Contains(b, []byte(">")) {
 		return none()
 	}
 	f := Found{Confidence: Low, Size: int64(len(b))}
+	sound := IsText(b)
+	from := int64(1)
+	if i := bytes.Index(bytes.ToLower(b), []byte("<html")); i > 0 {
+		from += int64(i)
+	}
 	for _, tag := range []string{"</html>", "</HTML>"} {
-		if end := v.Index(1, tag, "<!DOCTYPE"); end > 0 {
+		if end := v.Index(from, tag, "<html"); end > 0 {
 			f.Size, f.Confidence = end+int64(len(tag)), Medium
-			if IsText(b) {
+			if sound {
 				f.Confidence = High
 			}
 			return f, true

@@ -162,10 +162,14 @@ func measureJPEG(v *View) (Found, bool) {
 func (v *View) jpegScan(off int64) (int64, byte) {
 	for end := off + maxSearch; off < end; {
 		b := v.some(off)
+		b = b[:min(len(b), searchStep)]
 		if len(b) == 0 {
 			return off, 0
 		}
 		i := bytes.IndexByte(b, 0xff)
+		if n := int64(i); !v.spend(max(n, 0) + 1) {
+			return off, 0
+		}
 		if i < 0 {
 			off += int64(len(b))
 			continue

@@ -33,6 +33,10 @@ func textRun(v *View) int64 {
 	off := int64(0)
 	for off < maxText {
 		b := v.some(off)
+		b = b[:min(len(b), searchStep)]
+		if !v.spend(int64(len(b))) {
+			break
+		}
 		for i, c := range b {
 			if !textBytes[c] {
 				return off + int64(i)

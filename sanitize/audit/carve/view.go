@@ -12,6 +12,10 @@ const (
 	pageSize  = 64 << 10 // the unit of reading beyond the window, in bytes
 	maxPages  = 2048     // reads for one file
 	maxSearch = 16 << 20 // bytes that one search for an end looks at
+	// searchStep is what one step of a search looks at, in bytes.
+	searchStep = 64 << 10
+	maxWork    = 64       // bytes of work on all files of a window, for each of its bytes
+	leastWork  = 64 << 20 // the least work on a window, in bytes
 )
 
 // Window is a part of a source that is in memory, and the way to the rest.
@@ -34,14 +38,30 @@ type View struct {
 	page  []byte
 	off   int64 // of page
 	reads int
+	work  int64        // that is left for the window
 	gzip  *gzip.Reader // kept from one file to the next
 }
 
 // NewView returns a view of w.
-func NewView(w Window) *View { return &View{w: w, off: -1} }
+func NewView(w Window) *View {
+	v := &View{}
+	v.Reset(w)
+	return v
+}
 
 // Reset makes v a view of w and keeps its buffer.
-func (v *View) Reset(w Window) { v.w, v.off, v.reads = w, -1, 0 }
+func (v *View) Reset(w Window) {
+	v.w, v.off, v.reads = w, -1, 0
+	v.work = max(maxWork*int64(len(w.Data)), leastWork)
+}
+
+// spend takes n bytes of work off what the window may cost, and reports
+// whether it was there: a window full of beginnings must not be searched to
+// its end from each of them.
+func (v *View) spend(n int64) bool {
+	v.work -= n
+	return v.work >= 0
+}
 
 // MoveTo moves the view to the file that begins at byte at of the source. It
 // reports whether that may be read.
@@ -82,7 +102,7 @@ func (v *View) Bytes(off int64, n int) []byte {
 // load reads the page that begins at byte at of the source.
 func (v *View) load(at int64) {
 	v.page, v.off = v.page[:0], at
-	if v.reads++; v.w.Rest == nil || v.reads > maxPages {
+	if v.reads++; v.w.Rest == nil || v.reads > maxPages || !v.spend(pageSize) {
 		return
 	}
 	if cap(v.page) < pageSize {
@@ -115,7 +135,8 @@ func (v *View) some(off int64) []byte {
 func (v *View) Index(off int64, text, stop string) int64 {
 	for end := off + maxSearch; off < end; {
 		b := v.some(off)
-		if len(b) == 0 {
+		b = b[:min(len(b), searchStep)]
+		if len(b) == 0 || !v.spend(int64(len(b))) {
 			return -1
 		}
 		i := bytes.Index(b, []byte(text))

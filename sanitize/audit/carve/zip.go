@@ -29,7 +29,8 @@ func measureZip(v *View) (Found, bool) {
 	for ; members < zipMembers && z.local(); members++ {
 	}
 	if members == 0 {
-		return none()
+		// The first member is there and its end is not.
+		return found(min(z.off, v.Len()), Low)
 	}
 	f.Name, f.Title = z.kind()
 	for range zipMembers {
