@@ -171,18 +171,10 @@ func (d *writer) Close() error {
 	return err
 }
 
-// finish writes the zeros at the end; a disk of no bytes has one block.
+// finish writes the zeros at the end; a disk of no bytes has one empty block.
 func (d *writer) finish() error {
 	if d.size > 0 {
 		return d.skip(d.size)
 	}
-	pack, err := d.format.packer()
-	if err != nil {
-		return err
-	}
-	packed, err := pack(nil, nil)
-	if err != nil {
-		return err
-	}
-	return d.add(0, nil, packed)
+	return d.add(0, nil, nil)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash/crc32"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
 
 	"github.com/imgbuild/imgbuild/disk/internal/pipe"
@@ -23,8 +24,8 @@ const (
 	xzDict = 4 << 20
 )
 
-// xzFormat is one stream. The library makes a stream of each block; taken from
-// it are the block and what its index says.
+// xzFormat is one stream of blocks. What a packer returns is the block's record
+// in the index, then the block.
 type xzFormat struct {
 	index []byte
 	count uint64
@@ -35,17 +36,51 @@ func (*xzFormat) packer() (pipe.Packer, error) {
 	if err := config.Verify(); err != nil {
 		return nil, err
 	}
+	probe, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(false))
+	if err != nil {
+		return nil, err
+	}
+	var scratch bytes.Buffer
+	var probed []byte
 	return func(dst, block []byte) ([]byte, error) {
-		out := bytes.NewBuffer(dst)
-		w, err := config.NewWriter(out)
+		// The encoder is at its slowest where it gains nothing.
+		if probed = probe.EncodeAll(block, probed[:0]); len(probed) > len(block)/100*99 {
+			return appendStored(dst, block), nil
+		}
+		scratch.Reset()
+		w, err := config.NewWriter(&scratch)
 		if err == nil {
 			_, err = w.Write(block)
 		}
 		if err == nil {
 			err = w.Close()
 		}
-		return out.Bytes(), err
+		if err != nil {
+			return dst, err
+		}
+		return appendOnly(dst, scratch.Bytes())
 	}, nil
+}
+
+// appendOnly takes record and block out of a stream that has one block. That
+// of an empty disk has none.
+func appendOnly(dst, stream []byte) ([]byte, error) {
+	footer := stream[len(stream)-xzFooterSize:]
+	indexSize := (int(binary.LittleEndian.Uint32(footer[4:])) + 1) * 4
+	blockEnd := len(stream) - xzFooterSize - indexSize
+	if blockEnd < xzHeaderSize {
+		return nil, errors.New("compressing a block: its stream makes no sense")
+	}
+	record := stream[blockEnd+1:] // behind the index indicator
+	count, n := binary.Uvarint(record)
+	if count != 1 {
+		return nil, errors.New("compressing a block: its stream has several")
+	}
+	unpadded, m := binary.Uvarint(record[n:])
+	uncompressed, _ := binary.Uvarint(record[n+m:])
+	dst = binary.AppendUvarint(dst, unpadded)
+	dst = binary.AppendUvarint(dst, uncompressed)
+	return append(dst, stream[xzHeaderSize:blockEnd]...), nil
 }
 
 // begin returns the stream header (section 2.1.1).
@@ -54,30 +89,16 @@ func (*xzFormat) begin() []byte {
 	return binary.LittleEndian.AppendUint32(p, crc32.ChecksumIEEE(p[len(xzMagic):]))
 }
 
-// add returns the block of a stream that holds just one, padding included.
-func (f *xzFormat) add(_ int64, _, packed []byte) ([]byte, error) {
-	footer := packed[len(packed)-xzFooterSize:]
-	indexSize := (int(binary.LittleEndian.Uint32(footer[4:])) + 1) * 4
-	blockEnd := len(packed) - xzFooterSize - indexSize
-	if blockEnd < xzHeaderSize {
-		return nil, errors.New("compressing a block: its stream makes no sense")
-	}
-	records := packed[blockEnd+1:] // behind the index indicator
-	count, n := binary.Uvarint(records)
-	if count == 0 { // of nothing
+// add returns the block, padding included.
+func (f *xzFormat) add(n int64, _, packed []byte) ([]byte, error) {
+	if n == 0 { // a disk of no bytes
 		return nil, nil
 	}
-	if count != 1 {
-		return nil, errors.New("compressing a block: its stream has several")
-	}
-	records = records[n:]
-	for range 2 { // unpadded and uncompressed size
-		_, n := binary.Uvarint(records)
-		f.index = append(f.index, records[:n]...)
-		records = records[n:]
-	}
+	_, a := binary.Uvarint(packed)
+	_, b := binary.Uvarint(packed[a:])
+	f.index = append(f.index, packed[:a+b]...)
 	f.count++
-	return packed[xzHeaderSize:blockEnd], nil
+	return packed[a+b:], nil
 }
 
 // end returns the index (section 4) and the stream footer (section 2.1.2).

@@ -13,6 +13,8 @@ import (
 const (
 	skippableMagic = 0x184d2a5e
 	seekableMagic  = 0x8f92eab1
+	// emptyFrame is a frame of one segment of no bytes, in one raw block.
+	emptyFrame = "\x28\xb5\x2f\xfd\x20\x00\x01\x00\x00"
 )
 
 // zstdFormat is a frame for each block.
@@ -23,7 +25,7 @@ type zstdFormat struct {
 
 func (*zstdFormat) packer() (pipe.Packer, error) {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault),
-		zstd.WithWindowSize(blockSize), zstd.WithLowerEncoderMem(true), zstd.WithZeroFrames(true))
+		zstd.WithWindowSize(blockSize), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, err
 	}
@@ -33,6 +35,9 @@ func (*zstdFormat) packer() (pipe.Packer, error) {
 func (*zstdFormat) begin() []byte { return nil }
 
 func (f *zstdFormat) add(n int64, _, packed []byte) ([]byte, error) {
+	if n == 0 { // a disk of no bytes has an empty frame
+		packed = []byte(emptyFrame)
+	}
 	f.table = binary.LittleEndian.AppendUint32(f.table, uint32(len(packed)))
 	f.table = binary.LittleEndian.AppendUint32(f.table, uint32(n))
 	f.frames++
