@@ -1,13 +1,14 @@
-#!/bin/sh
-# Compares the container writers of imgbuild with qemu-img: time and size, and
-# the ratio of both (below 1.00, imgbuild is faster or smaller). Each result is
-# compared with the source before it counts.
+#!/bin/bash
+# Compares the container writers of imgbuild with qemu-img, and the compressed
+# streams with xz, zstd and gzip: time, processor time and size, and the ratio
+# of both (below 1.00, imgbuild is faster or smaller), and the most memory that
+# imgbuild took. Each result is compared with the source before it counts.
 #
 #   bench/containers.sh [raw image]
 #
 # Without an image, one is made of an ext4 filesystem with the files below
-# $TREE (default /usr/lib/python3). Needs the Debian packages qemu-utils and
-# e2fsprogs.
+# $TREE (default /usr/lib/python3). Needs the Debian packages qemu-utils,
+# e2fsprogs, xz-utils, zstd and gzip, and GNU time for the memory.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -23,12 +24,25 @@ if [ -z "$src" ]; then
 	mke2fs -q -t ext4 -d "${TREE:-/usr/lib/python3}" "$src"
 fi
 
-# seconds COMMAND... prints how long the command took.
-seconds() {
-	start=$(date +%s%N)
-	"$@" >/dev/null
-	end=$(date +%s%N)
-	awk "BEGIN { printf \"%.2f\", ($end - $start) / 1e9 }"
+# measure NAME COMMAND... runs a command and keeps the seconds that it took, of
+# the clock and of all processors, and its memory in MiB.
+measure() {
+	out=$dir/$1.time
+	shift
+	if command -v /usr/bin/time >/dev/null; then
+		/usr/bin/time -f '%e %U %S %M' -o "$out" "$@" >/dev/null
+	else
+		TIMEFORMAT='%R %U %S 0'
+		{ time "$@" >/dev/null 2>&1; } 2>"$out"
+	fi
+}
+
+# report NAME prints what was measured.
+report() {
+	sa=$(stat -c %s "$dir/a") sb=$(stat -c %s "$dir/b")
+	cat "$dir/ours.time" "$dir/theirs.time" | tr '\n' ' ' | awk -v n="$1" -v sa="$sa" -v sb="$sb" '{
+		printf "%-22s %7.2f s %7.2f s  x%.2f  cpu x%.2f  %9.1f MiB %9.1f MiB  x%.3f  %4d MiB\n",
+			n, $1, $5, $1 / $5, ($2 + $3 + 0.001) / ($6 + $7 + 0.001), sa / 1048576, sb / 1048576, sa / sb, $4 / 1024 }'
 }
 
 # round NAME OUR-FORMAT QEMU-FORMAT QEMU-OPTIONS...
@@ -36,18 +50,31 @@ round() {
 	name=$1 ours=$2 format=$3
 	shift 3
 	rm -f "$dir/a" "$dir/b"
-	a=$(seconds "$dir/ours" "$ours" "$src" "$dir/a")
-	b=$(seconds qemu-img convert -f raw -O "$format" "$@" "$src" "$dir/b")
+	measure ours "$dir/ours" "$ours" "$src" "$dir/a"
+	measure theirs qemu-img convert -f raw -O "$format" "$@" "$src" "$dir/b"
 	qemu-img compare -q -f raw -F "$format" "$src" "$dir/a"
-	sa=$(stat -c %s "$dir/a") sb=$(stat -c %s "$dir/b")
-	awk -v n="$name" -v a="$a" -v b="$b" -v sa="$sa" -v sb="$sb" 'BEGIN {
-		printf "%-22s %7.2f s %7.2f s  x%.2f   %9.1f MiB %9.1f MiB  x%.3f\n",
-			n, a, b, a / b, sa / 1048576, sb / 1048576, sa / sb }'
+	report "$name"
 }
 
-printf '%-22s %9s %9s %6s   %13s %13s %7s\n' format imgbuild qemu-img time imgbuild qemu-img size
+# stream OUR-FORMAT COMMAND: COMMAND compresses to stdout, and unpacks with -d.
+stream() {
+	rm -f "$dir/a" "$dir/b"
+	measure ours "$dir/ours" "$1" "$src" "$dir/a"
+	measure theirs sh -c "$2 -c \"\$1\" > \"\$2\"" sh "$src" "$dir/b"
+	$2 -dc <"$dir/a" | cmp - "$src"
+	report "$1, $2"
+}
+
+printf '%-22s %9s %9s %6s %9s   %13s %13s %7s %9s\n' format imgbuild peer time cpu imgbuild peer size memory
 round raw raw raw
 round qcow2 qcow2 qcow2
 round 'qcow2, deflate' qcow2-deflate qcow2 -c
 round 'qcow2, zstd' qcow2-zstd qcow2 -c -o compression_type=zstd
 round 'vmdk, streamOptimized' vmdk vmdk -o subformat=streamOptimized
+round 'vmdk, monolithicSparse' vmdk-sparse vmdk -o subformat=monolithicSparse
+round 'vhd, dynamic' vhd vpc -o subformat=dynamic,force_size=on
+round 'vhd, fixed' vhd-fixed vpc -o subformat=fixed,force_size=on
+round 'vhdx, 1 MiB blocks' vhdx vhdx -o block_size=1M
+stream zst 'zstd -q -T2'
+stream gz 'gzip -6'
+stream xz 'xz -T2'

@@ -9,15 +9,18 @@ import (
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/image"
+	"github.com/imgbuild/imgbuild/disk/packed"
 	"github.com/imgbuild/imgbuild/disk/qcow2"
 	"github.com/imgbuild/imgbuild/disk/raw"
 	"github.com/imgbuild/imgbuild/disk/sparse"
+	"github.com/imgbuild/imgbuild/disk/vhd"
+	"github.com/imgbuild/imgbuild/disk/vhdx"
 	"github.com/imgbuild/imgbuild/disk/vmdk"
 )
 
 func main() {
 	if len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "usage: containers raw|sparse|qcow2|qcow2-deflate|qcow2-zstd|vmdk IN OUT")
+		fmt.Fprintln(os.Stderr, "usage: containers FORMAT IN OUT")
 		os.Exit(2)
 	}
 	if err := convert(context.Background(), os.Args[1], os.Args[2], os.Args[3]); err != nil {
@@ -43,20 +46,45 @@ func convert(ctx context.Context, format, in, out string) error {
 	return errors.Join(disk.Copy(ctx, src, nil, sink), sink.Close(), f.Close())
 }
 
-func create(format string, f *os.File, size int64) (disk.Sink, error) {
-	switch format {
-	case "raw":
-		return raw.Create(f, size)
-	case "sparse":
-		return sparse.NewWriter(f, size), nil
-	case "qcow2":
-		return qcow2.Create(f, size, qcow2.Options{})
-	case "qcow2-deflate":
-		return qcow2.Create(f, size, qcow2.Options{Compression: qcow2.Deflate})
-	case "qcow2-zstd":
-		return qcow2.Create(f, size, qcow2.Options{Compression: qcow2.Zstd})
-	case "vmdk":
-		return vmdk.Create(f, size, vmdk.Options{})
+// creators are the formats, and their names on the command line.
+var creators = map[string]func(f *os.File, size int64) (disk.Sink, error){
+	"raw":           raw.Create,
+	"sparse":        func(f *os.File, size int64) (disk.Sink, error) { return sparse.NewWriter(f, size), nil },
+	"qcow2":         inQcow2(qcow2.None),
+	"qcow2-deflate": inQcow2(qcow2.Deflate),
+	"qcow2-zstd":    inQcow2(qcow2.Zstd),
+	"vmdk":          inVMDK(vmdk.StreamOptimized),
+	"vmdk-sparse":   inVMDK(vmdk.MonolithicSparse),
+	"vhd":           inVHD(vhd.Dynamic),
+	"vhd-fixed":     inVHD(vhd.Fixed),
+	"vhdx":          func(f *os.File, size int64) (disk.Sink, error) { return vhdx.Create(f, size, vhdx.Options{}) },
+	"xz":            in(packed.XZ),
+	"zst":           in(packed.Zstd),
+	"gz":            in(packed.Gzip),
+}
+
+func inQcow2(c qcow2.Compression) func(*os.File, int64) (disk.Sink, error) {
+	return func(f *os.File, size int64) (disk.Sink, error) {
+		return qcow2.Create(f, size, qcow2.Options{Compression: c})
 	}
-	return nil, fmt.Errorf("unknown format %q", format)
+}
+
+func inVMDK(kind vmdk.Type) func(*os.File, int64) (disk.Sink, error) {
+	return func(f *os.File, size int64) (disk.Sink, error) { return vmdk.Create(f, size, vmdk.Options{Type: kind}) }
+}
+
+func inVHD(kind vhd.Type) func(*os.File, int64) (disk.Sink, error) {
+	return func(f *os.File, size int64) (disk.Sink, error) { return vhd.Create(f, size, vhd.Options{Type: kind}) }
+}
+
+func in(kind packed.Kind) func(*os.File, int64) (disk.Sink, error) {
+	return func(f *os.File, size int64) (disk.Sink, error) { return packed.Create(f, size, kind) }
+}
+
+func create(format string, f *os.File, size int64) (disk.Sink, error) {
+	begin, known := creators[format]
+	if !known {
+		return nil, fmt.Errorf("unknown format %q", format)
+	}
+	return begin(f, size)
 }
