@@ -23,6 +23,13 @@ const (
 
 // refuseInUse refuses an image that somebody else may be writing to.
 func refuseInUse(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if t := info.Mode().Type(); t != 0 && t != fs.ModeDevice {
+		return errors.New("it is neither a file nor a block device")
+	}
 	if holder := loopDevice(f.Name()); holder != "" {
 		return inUse(f, "it is attached to "+holder, "detach it with `losetup -d "+holder+"` first")
 	}
