@@ -86,8 +86,23 @@ func (t *Table) addBootSector(b bootSector) {
 	t.Signature = binary.LittleEndian.Uint32(b[mbrSignature:])
 	t.BootCode = append([]byte{}, b[:mbrSignature]...)
 	t.addPart(0, mbrSignature, true, "boot code")
-	t.addPart(mbrSignature, disk.SectorSize, true, "MBR")
+	t.addPart(mbrSignature, mbrEntries, true, "MBR")
+	t.addSlots(0, b, "MBR")
 	t.addPart(disk.SectorSize, t.SectorSize, false, "slack of the MBR sector")
+}
+
+// addSlots notes the four entries of a boot sector at byte off and the mark
+// behind them. An entry without a type is unused, whatever else is in it.
+func (t *Table) addSlots(off int64, b bootSector, kind string) {
+	for i := range int64(4) {
+		at := off + mbrEntries + i*mbrEntrySize
+		if b.entry(int(i)).kind != 0 {
+			t.addPart(at, at+mbrEntrySize, true, kind)
+		} else {
+			t.addPart(at, at+mbrEntrySize, false, "unused entries of the "+kind)
+		}
+	}
+	t.addPart(off+mbrMagic, off+disk.SectorSize, true, kind)
 }
 
 func isExtended(kind byte) bool { return kind == 0x05 || kind == 0x0f || kind == 0x85 }
@@ -151,7 +166,7 @@ func (t *Table) parseLogical(r disk.Reader, ext mbrEntry) error {
 			return fmt.Errorf("the record of logical partition %d at byte %d has no magic", index, off)
 		}
 		t.addPart(off, off+mbrEntries, false, fmt.Sprintf("slack of the record of logical partition %d", index))
-		t.addPart(off+mbrEntries, off+disk.SectorSize, true, fmt.Sprintf("record of logical partition %d", index))
+		t.addSlots(off, b, fmt.Sprintf("record of logical partition %d", index))
 		if e := b.entry(0); e.kind != 0 && e.count != 0 {
 			e.start += at
 			if err := t.addMBR(r, index, e); err != nil {
