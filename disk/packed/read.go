@@ -100,6 +100,7 @@ func spool(in io.Reader, limit int64) (*disk.File, error) {
 	return nil, errors.Join(err, f.Close())
 }
 
+// fill writes what in holds of data to where it belongs.
 func fill(f *os.File, in io.Reader, limit int64) error {
 	buf := make([]byte, 1<<20)
 	for off := int64(0); ; {

@@ -13,15 +13,15 @@ import (
 // a disk was last used. It is a ring of sectors in which entries follow one
 // another, each with a sequence number one above that of its predecessor.
 const (
-	logSector    = 4 << 10
-	entryMagic   = "loge"
-	entryHeader  = 64
-	descriptor   = 32
-	dataMagic    = "data"
-	dataMarker   = "desc"
-	zeroMarker   = "zero"
-	leadingBytes = 8 // of a data sector, kept in its descriptor
-	tailingBytes = 4
+	logSector     = 4 << 10
+	entryMagic    = "loge"
+	entryHeader   = 64
+	descriptor    = 32
+	dataMagic     = "data"
+	dataMarker    = "desc"
+	zeroMarker    = "zero"
+	leadingBytes  = 8 // of a data sector, kept in its descriptor
+	trailingBytes = 4
 	// maxLog bounds a log, in bytes. Hyper-V makes logs of 1 MiB.
 	maxLog = 64 * mib
 	// maxZeros bounds the runs of zeros in a log, each of any length.

@@ -89,7 +89,7 @@ func (f *patched) patch(p []byte, off, at int64) error {
 		return err
 	}
 	copy(s, page.lead)
-	copy(s[logSector-tailingBytes:], page.tail)
+	copy(s[logSector-trailingBytes:], page.tail)
 	copy(p[from-off:to-off], s[from-at:])
 	return nil
 }

@@ -109,11 +109,11 @@ func sealed(p []byte, magic string) bool {
 
 // header is one of the two that a file has (section 2.2.2).
 type header struct {
-	sequence            uint64
-	fileWrite, dataWrit part.GUID
-	log                 part.GUID // zero when the log is empty
-	logOffset           int64
-	logSize             int64
+	sequence             uint64
+	fileWrite, dataWrite part.GUID
+	log                  part.GUID // zero when the log is empty
+	logOffset            int64
+	logSize              int64
 }
 
 func (h header) encode() []byte {
@@ -121,7 +121,7 @@ func (h header) encode() []byte {
 	copy(p, headerMagic)
 	binary.LittleEndian.PutUint64(p[8:], h.sequence)
 	copy(p[16:], h.fileWrite[:])
-	copy(p[32:], h.dataWrit[:])
+	copy(p[32:], h.dataWrite[:])
 	copy(p[48:], h.log[:])
 	binary.LittleEndian.PutUint16(p[66:], version)
 	binary.LittleEndian.PutUint32(p[68:], uint32(h.logSize))

@@ -106,7 +106,7 @@ func (d *writer) Close() error {
 		return err
 	}
 	regions := encodeRegions(region{tableHome, d.tableSize()}, region{metadataHome, mib})
-	h := header{fileWrite: id("VHDX file"), dataWrit: id("VHDX data"), logOffset: logHome, logSize: mib}
+	h := header{fileWrite: id("VHDX file"), dataWrite: id("VHDX data"), logOffset: logHome, logSize: mib}
 	next := h
 	next.sequence++
 	for _, s := range []struct {
