@@ -62,8 +62,10 @@ func judge(t *testing.T, path string, want disk.Reader, kind vmdk.Type) {
 		return // QEMU refuses VMDKs without capacity
 	}
 	qemu := disktest.Program(t, "qemu-img", "qemu-utils")
-	// QEMU asks for every single grain: minutes for a disk of 2 TiB.
-	if want.Size() < 1<<34 {
+	// QEMU asks for every single grain: minutes for a disk of 2 TiB. Two types
+	// stand for all at 9 GiB.
+	slow := want.Size() > 1<<32 && kind != vmdk.StreamOptimized && kind != vmdk.SplitSparse
+	if want.Size() < 1<<34 && !slow {
 		disktest.Run(t, qemu, "check", "-f", "vmdk", path)
 		disktest.Run(t, qemu, "compare", "-f", "vmdk", "-F", "raw", path, disktest.RawFile(t, want))
 	}

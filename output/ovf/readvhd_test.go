@@ -18,8 +18,10 @@ import (
 func TestMicrosoftDisks(t *testing.T) {
 	for name, create := range map[string]func(f *os.File, size int64) (disk.Sink, error){
 		"dynamic.vhd": func(f *os.File, size int64) (disk.Sink, error) { return vhd.Create(f, size, vhd.Options{}) },
-		"fixed.vhd":   func(f *os.File, size int64) (disk.Sink, error) { return vhd.Create(f, size, vhd.Options{Type: vhd.Fixed}) },
-		"disk.vhdx":   func(f *os.File, size int64) (disk.Sink, error) { return vhdx.Create(f, size, vhdx.Options{}) },
+		"fixed.vhd": func(f *os.File, size int64) (disk.Sink, error) {
+			return vhd.Create(f, size, vhd.Options{Type: vhd.Fixed})
+		},
+		"disk.vhdx": func(f *os.File, size int64) (disk.Sink, error) { return vhdx.Create(f, size, vhdx.Options{}) },
 	} {
 		m, path := made(t, ovf.OVF{}, "hello-jvm.ovf")
 		f, err := os.Create(m.Dir.Path(name))
