@@ -97,6 +97,9 @@ func (f *filesystem) Type() string {
 	return "ext2"
 }
 
+// Unit implements [sanitize.Unit]: what a checksum covers lies in one block.
+func (f *filesystem) Unit() int64 { return f.block }
+
 // Label returns the volume name.
 func (f *filesystem) Label() string { return f.label }
 

@@ -9,6 +9,8 @@
 //   - every dead byte is poisoned, the image is scrubbed, and it must be the
 //     same, byte for byte, as a scrub of the image without poison;
 //   - the filesystem's own checker is content with the result;
+//   - a scrub that is cut off leaves what the checker accepts, and another one
+//     ends where the first would have;
 //   - a second scrub changes nothing.
 //
 // The poison makes the classes meet: bytes that are called dead and are not
@@ -60,6 +62,8 @@ func (s Suite) Run(t *testing.T) {
 	Copy(t, clean, poisoned)
 	s.checkLedger(t, clean)
 	before := s.walk(t, clean)
+
+	s.checkCuts(t, clean)
 
 	poisonedBytes := Poison(t, s.Driver, poisoned)
 	report := Scrub(t, s.Driver, poisoned)
