@@ -9,6 +9,7 @@ import (
 	"github.com/imgbuild/imgbuild/sanitize/exfat"
 	"github.com/imgbuild/imgbuild/sanitize/ext"
 	"github.com/imgbuild/imgbuild/sanitize/fat"
+	"github.com/imgbuild/imgbuild/sanitize/iso9660"
 	"github.com/imgbuild/imgbuild/sanitize/lvm"
 	"github.com/imgbuild/imgbuild/sanitize/ntfs"
 	"github.com/imgbuild/imgbuild/sanitize/squashfs"
@@ -33,6 +34,7 @@ func filesystems() []sanitize.Driver {
 		squashfs.Driver{},
 		swap.Driver{},
 		xfs.Driver{},
+		iso9660.Driver{},
 		fat.Driver{},
 	}
 }
