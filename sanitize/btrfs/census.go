@@ -69,6 +69,8 @@ func (c *census) leaf(n *node) error {
 			err = c.group(it)
 		case kindExtentData:
 			err = c.file(it)
+		case kindOrphan:
+			err = refused("deleted files or subvolumes wait to be freed", "mount the filesystem once and unmount it")
 		}
 		if err != nil {
 			return fmt.Errorf("reading an item of tree block %d: %w", n.logical, err)
@@ -198,6 +200,17 @@ func (c *census) check() error {
 		}
 	}
 	return nil
+}
+
+// unshown returns all parts of data extents that no file shows, ascending.
+func (c *census) unshown() []disk.Extent {
+	var dead []disk.Extent
+	for _, e := range c.extents {
+		if !e.tree {
+			dead = append(dead, c.unseen(e)...)
+		}
+	}
+	return dead
 }
 
 // unseen returns the parts of data extent e that no file shows. It returns

@@ -41,112 +41,114 @@ func unpackLZO(b []byte, plain, sector int) ([]byte, error) {
 	return out, nil
 }
 
-// lzoInput is a stream of LZO1X instructions.
-type lzoInput struct {
-	b  []byte
-	at int
-}
-
-func (in *lzoInput) next() int {
-	if in.at >= len(in.b) {
-		in.at++
-		return 0
-	}
-	in.at++
-	return int(in.b[in.at-1])
-}
-
-// long reads a length whose bits in the instruction are zero: each zero byte
-// stands for 255.
-func (in *lzoInput) long(base int) int {
-	n := base
-	for in.at < len(in.b) && in.b[in.at] == 0 {
-		n += 255
-		in.at++
-	}
-	return n + in.next()
-}
-
-func (in *lzoInput) distance() int {
-	lo := in.next()
-	return lo>>2 | in.next()<<6
-}
-
-// lzo1x appends what a stream holds, at most limit bytes, to out (kernel,
+// lzo unpacks one stream of LZO1X instructions (kernel,
 // Documentation/staging/lzo.rst).
+type lzo struct {
+	in    []byte
+	at    int // the next byte of in
+	out   []byte
+	start int // what out held before the stream
+	limit int // bytes that the stream may hold
+	// state is the number of literals that the last instruction copied; 4
+	// stands for a long run of them.
+	state int
+}
+
+// lzo1x appends what a stream holds, at most limit bytes, to out.
 func lzo1x(out, stream []byte, limit int) ([]byte, error) {
-	in, start := &lzoInput{b: stream}, len(out)
-	literal := func(n int) bool {
-		if n > len(in.b)-in.at || len(out)-start+n > limit {
-			return false
-		}
-		out = append(out, in.b[in.at:in.at+n]...)
-		in.at += n
-		return true
-	}
-	state := 0 // literals that the last instruction copied; 4 for a long run
+	z := &lzo{in: stream, out: out, start: len(out), limit: limit}
 	if len(stream) > 0 && stream[0] > 17 {
-		n := in.next() - 17
-		if !literal(n) {
+		if n := z.next() - 17; !z.literals(n, min(n, 4)) {
 			return nil, errLZO
 		}
-		state = min(n, 4)
 	}
-	for in.at < len(in.b) {
-		op := in.next()
-		length, back, tail := 0, 0, op&3
-		switch {
-		case op >= 64:
-			length, back, tail = op>>5+1, in.next()<<3|op>>2&7, op&3
-			back++
-		case op >= 32:
-			if length = op&31 + 2; op&31 == 0 {
-				length = in.long(31 + 2)
-			}
-			tail = in.peek() & 3
-			back = in.distance() + 1
-		case op >= 16:
-			if length = op&7 + 2; op&7 == 0 {
-				length = in.long(7 + 2)
-			}
-			tail = in.peek() & 3
-			back = in.distance() + 1<<14 + op&8<<11
-			if back == 1<<14 { // the end mark
-				return out, nil
-			}
-		case state == 0:
+	for z.at < len(z.in) {
+		op := z.next()
+		if op < 16 && z.state == 0 {
 			n := op + 3
 			if op == 0 {
-				n = in.long(15 + 3)
+				n = z.long(15 + 3)
 			}
-			if !literal(n) {
+			if !z.literals(n, 4) {
 				return nil, errLZO
 			}
-			state = 4
 			continue
-		case state == 4:
-			length, back = 3, in.next()<<2+op>>2+2049
-		default:
-			length, back = 2, in.next()<<2+op>>2+1
 		}
-		if back > len(out)-start || len(out)-start+length > limit {
+		length, back, tail := z.match(op)
+		if back == 0 { // the end mark
+			return z.out, nil
+		}
+		if !z.copy(length, back) || !z.literals(tail, tail) {
 			return nil, errLZO
 		}
-		for range length {
-			out = append(out, out[len(out)-back])
-		}
-		if !literal(tail) {
-			return nil, errLZO
-		}
-		state = tail
 	}
 	return nil, errLZO
 }
 
-// peek returns the next byte without reading it.
-func (in *lzoInput) peek() int {
-	if in.at >= len(in.b) {
+// match decodes an instruction that copies length bytes from back bytes ago,
+// and then tail literals. back is 0 at the end of the stream.
+func (z *lzo) match(op int) (length, back, tail int) {
+	switch {
+	case op >= 64:
+		return op>>5 + 1, z.next()<<3 + op>>2&7 + 1, op & 3
+	case op >= 32:
+		if length = op&31 + 2; op&31 == 0 {
+			length = z.long(31 + 2)
+		}
+		lo, hi := z.next(), z.next()
+		return length, hi<<6 + lo>>2 + 1, lo & 3
+	case op >= 16:
+		if length = op&7 + 2; op&7 == 0 {
+			length = z.long(7 + 2)
+		}
+		lo, hi := z.next(), z.next()
+		back = hi<<6 + lo>>2 + op&8<<11
+		if back > 0 {
+			back += 1 << 14
+		}
+		return length, back, lo & 3
+	case z.state == 4:
+		return 3, z.next()<<2 + op>>2 + 2049, op & 3
+	}
+	return 2, z.next()<<2 + op>>2 + 1, op & 3
+}
+
+// next reads a byte; zero behind the end.
+func (z *lzo) next() int {
+	z.at++
+	if z.at > len(z.in) {
 		return 0
 	}
-	return int(in.b[in.at])
+	return int(z.in[z.at-1])
+}
+
+// long reads a length that the instruction has no room for: each zero byte
+// stands for 255.
+func (z *lzo) long(n int) int {
+	for z.at < len(z.in) && z.in[z.at] == 0 {
+		n += 255
+		z.at++
+	}
+	return n + z.next()
+}
+
+// literals copies n bytes of the stream.
+func (z *lzo) literals(n, state int) bool {
+	if n > len(z.in)-z.at || len(z.out)-z.start+n > z.limit {
+		return false
+	}
+	z.out = append(z.out, z.in[z.at:z.at+n]...)
+	z.at, z.state = z.at+n, state
+	return true
+}
+
+// copy copies bytes that were unpacked before; they may overlap the copy.
+func (z *lzo) copy(length, back int) bool {
+	if back > len(z.out)-z.start || len(z.out)-z.start+length > z.limit {
+		return false
+	}
+	for range length {
+		z.out = append(z.out, z.out[len(z.out)-back])
+	}
+	return true
 }

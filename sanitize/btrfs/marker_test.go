@@ -193,4 +193,19 @@ func TestRefused(t *testing.T) {
 			}
 		}
 	}
+	crashed := image + ".crashed"
+	if !mounted(t, image, "noatime", func(dir string) {
+		shell(t, dir, "exec 3> f; echo deleted >&3; rm f; sync; cp --sparse=always "+image+" "+crashed)
+	}) {
+		return
+	}
+	o, err := disk.OpenFile(crashed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.Close()
+	_, err = sanitize.Read(context.Background(), o, []sanitize.Driver{btrfs.Driver{}}, sanitize.ReadOptions{})
+	if !errors.Is(err, sanitize.ErrRefused) {
+		t.Errorf("a deleted file that waits to be freed: the error is %v", err)
+	}
 }

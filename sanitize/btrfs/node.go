@@ -15,6 +15,7 @@ import (
 const (
 	kindInode       = 1
 	kindXattr       = 24
+	kindOrphan      = 48
 	kindDirIndex    = 96
 	kindExtentData  = 108
 	kindSum         = 128

@@ -15,7 +15,7 @@ func (f *filesystem) Regions(ctx context.Context, emit func(sanitize.Region) err
 	if err != nil {
 		return err
 	}
-	a := &account{f: f}
+	a := &account{f: f, dead: c.unshown()}
 	if err := a.head(); err != nil {
 		return err
 	}
@@ -37,6 +37,7 @@ func (f *filesystem) Regions(ctx context.Context, emit func(sanitize.Region) err
 type account struct {
 	f      *filesystem
 	pieces []sanitize.Region
+	dead   []disk.Extent // parts of data that no file shows
 }
 
 func (a *account) bytes(off, n int64, c sanitize.Class, owner string) {
@@ -124,8 +125,9 @@ func (a *account) extent(c *census, e extent) error {
 	return nil
 }
 
-// block accounts for a tree block. What its copies hold must be the same:
-// they are given new checksums.
+// block accounts for a tree block. What its copies hold must be the same, for
+// they are given new checksums; checksums of dead data may differ, where a
+// scrub was cut off.
 func (a *account) block(e extent, dead disk.Extent) error {
 	at, err := a.f.places(e.Off, e.Len)
 	if err != nil {
@@ -138,8 +140,9 @@ func (a *account) block(e extent, dead disk.Extent) error {
 			if err := sanitize.ReadFull(a.f.r, b, off); err != nil {
 				return err
 			}
-			clear(b[:sumField])
-			clear(b[dead.Off:dead.End()])
+			if err := a.forget(b, dead); err != nil {
+				return err
+			}
 			if i > 0 && !bytes.Equal(b, first) {
 				return fmt.Errorf("the copies of tree block %d differ", e.Off)
 			}
@@ -148,4 +151,15 @@ func (a *account) block(e extent, dead disk.Extent) error {
 		a.split(off, e.Len, []disk.Extent{dead}, sanitize.Metadata, sanitize.Stale, "trees")
 	}
 	return nil
+}
+
+// forget clears what a scrub changes in a tree block.
+func (a *account) forget(b []byte, dead disk.Extent) error {
+	err := a.f.deadSums(b, a.dead, func(at, _ int64) error {
+		clear(b[at : at+a.f.sums.size])
+		return nil
+	})
+	clear(b[:sumField])
+	clear(b[dead.Off:dead.End()])
+	return err
 }

@@ -20,12 +20,7 @@ func (f *filesystem) Reseal(ctx context.Context, w disk.Writer) error {
 	if err != nil {
 		return err
 	}
-	s := sealer{f: &after, w: w}
-	for _, e := range c.extents {
-		if !e.tree {
-			s.dead = append(s.dead, c.unseen(e)...)
-		}
-	}
+	s := sealer{f: &after, w: w, dead: c.unshown()}
 	for _, logical := range slices.Sorted(maps.Keys(c.nodes)) {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -76,7 +71,10 @@ func (s *sealer) block(logical int64) error {
 		if err := sanitize.ReadFull(s.w, b, off); err != nil {
 			return err
 		}
-		if err := s.dataSums(b, off); err != nil {
+		err := s.f.deadSums(b, s.dead, func(at, logical int64) error {
+			return s.dataSum(b[at:at+s.f.sums.size], logical, off+at)
+		})
+		if err != nil {
 			return err
 		}
 		if err := s.put(b, off); err != nil {
@@ -86,10 +84,11 @@ func (s *sealer) block(logical int64) error {
 	return nil
 }
 
-// dataSums renews the checksums of dead sectors in a leaf of the checksum tree
-// (BTRFS section "Checksum items"): one behind the other, for the sectors from
-// the offset of the key on.
-func (s *sealer) dataSums(b []byte, off int64) error {
+// deadSums calls fn for each checksum in tree block b that is of a dead sector:
+// with its place in the block and the sector's address. A leaf of the checksum
+// tree has checksums one behind the other, for the sectors from the offset of
+// the key on (BTRFS section "Checksum items").
+func (f *filesystem) deadSums(b []byte, dead []disk.Extent, fn func(at, logical int64) error) error {
 	n, err := parseNode(b, rootOf(b))
 	if err != nil || n.owner != treeSums {
 		return err
@@ -98,13 +97,12 @@ func (s *sealer) dataSums(b []byte, off int64) error {
 		if it.kind != kindSum {
 			continue
 		}
-		count := int64(len(it.data)) / s.f.sums.size
 		from := int64(it.offset)
-		to := from + count*s.f.sector
-		i := sort.Search(len(s.dead), func(i int) bool { return s.dead[i].End() > from })
-		for ; i < len(s.dead) && s.dead[i].Off < to; i++ {
-			for at := max(s.dead[i].Off, from); at < min(s.dead[i].End(), to); at += s.f.sector {
-				if err := s.dataSum(it.data[(at-from)/s.f.sector*s.f.sums.size:], at, off+it.at+(at-from)/s.f.sector*s.f.sums.size); err != nil {
+		to := from + int64(len(it.data))/f.sums.size*f.sector
+		i := sort.Search(len(dead), func(i int) bool { return dead[i].End() > from })
+		for ; i < len(dead) && dead[i].Off < to; i++ {
+			for logical := max(dead[i].Off, from); logical < min(dead[i].End(), to); logical += f.sector {
+				if err := fn(it.at+(logical-from)/f.sector*f.sums.size, logical); err != nil {
 					return err
 				}
 			}

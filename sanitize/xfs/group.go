@@ -43,8 +43,8 @@ type root struct {
 // group is what the headers of an allocation group say.
 type group struct {
 	trees []root
-	// freeList is the extent of its sector that holds the slots, dead are
-	// those not in use, and freeBlocks what the others name.
+	// freeListDead are the slots of the free list that are not in use,
+	// relative to its sector; freeBlocks is what the others name.
 	freeListDead []disk.Extent
 	freeBlocks   []int64
 	free         int64 // blocks in the free space trees

@@ -22,18 +22,10 @@ func (h logHead) want(n int64) uint32 {
 	return 0
 }
 
-// keep returns how many bytes at the start of sector n, outside of the unmount
-// record, are its cycle number: eight where a record began, for the number
-// follows a magic there. It returns 0 where the number is not the right one.
-func (h logHead) keep(n int64, b []byte) int64 {
-	got := stamp(b)
-	if got != h.want(n) && (h.written || n < h.block || got != h.cycle-1) {
-		return 0
-	}
-	if binary.BigEndian.Uint32(b) == logMagic {
-		return 8
-	}
-	return 4
+// fresh reports whether sector n, outside of the unmount record, holds its
+// cycle number and nothing else.
+func (h logHead) fresh(n int64, b []byte) bool {
+	return binary.BigEndian.Uint32(b) == h.want(n) && allZero(b[4:])
 }
 
 // within returns the place of sector n in the unmount record.
@@ -56,12 +48,16 @@ func (h logHead) recordDead(i int64, b []byte) []disk.Extent {
 	return []disk.Extent{span(4, logSector)}
 }
 
-// sectorDead returns what is dead in sector n of the log.
+// sectorDead returns what is dead in sector n of the log. Its cycle number is
+// written anew.
 func (h logHead) sectorDead(n, sectors int64, b []byte) []disk.Extent {
 	if i, ok := h.within(n, sectors); ok {
 		return h.recordDead(i, b)
 	}
-	return []disk.Extent{span(h.keep(n, b), logSector)}
+	if h.fresh(n, b) {
+		return nil
+	}
+	return []disk.Extent{span(0, logSector)}
 }
 
 // logRegions accounts for the log. A sector that holds nothing but its cycle
@@ -83,9 +79,6 @@ func (f *filesystem) logRegions(ctx context.Context, emit func(sanitize.Region) 
 	}
 	err = f.logSectors(ctx, 0, sectors, false, func(n int64, b []byte) error {
 		for _, d := range f.head.sectorDead(n, sectors, b) {
-			if d.Len == 0 || allZero(b[d.Off:d.End()]) {
-				continue
-			}
 			if err := put(n*logSector+d.Off, sanitize.Metadata); err != nil {
 				return err
 			}
@@ -110,7 +103,7 @@ func (f *filesystem) resealLog(ctx context.Context, w disk.Writer) error {
 	}
 	sectors := log.Len / logSector
 	mend := func(n int64, b []byte) error {
-		if _, ok := f.head.within(n, sectors); ok || f.head.keep(n, b) > 0 {
+		if _, ok := f.head.within(n, sectors); ok || stamp(b) == f.head.want(n) {
 			return nil
 		}
 		_, err := w.WriteAt(binary.BigEndian.AppendUint32(nil, f.head.want(n)), log.Off+n*logSector)

@@ -18,10 +18,11 @@
 //
 // # The log
 //
-// A clean log ends in an unmount record. That record is kept, and so is the
-// cycle number in front of each sector of the log: by these the kernel finds
-// the head, and from the head it tells whether the sequence numbers in
-// version 5 metadata are plausible. All else in the log is history.
+// A clean log ends in an unmount record, which is kept. All else in the log is
+// history, but for the cycle number in front of each sector: by these the
+// kernel finds the head, and from the head it tells whether the sequence
+// numbers in version 5 metadata are plausible. They are written anew; a sector
+// that holds nothing else is metadata.
 //
 // # What is left alone
 //

@@ -187,3 +187,33 @@ func TestContract(t *testing.T) {
 		})
 	}
 }
+
+// scatter fills a filesystem with files of a block, and deletes them so that
+// chunks of inodes have no room as a whole.
+const scatter = `
+	head -c 40M /dev/urandom | split -b 4096 -a 4 -d - f 2>/dev/null || true; sync
+	n=0; for f in f*; do n=$((n + 1)); [ $((n % 12)) -ge 6 ] || rm $f; done; sync
+	for i in $(seq 2000); do : > e$i; done 2>/dev/null || true
+`
+
+// TestScattered reads trees of several levels and chunks with holes.
+func TestScattered(t *testing.T) {
+	need(t)
+	fstest.Suite{
+		Driver: xfs.Driver{},
+		Make: func(t *testing.T, path string) {
+			mkfs(t, path, 32, "-b size=1024 -m rmapbt=1 -l size=5m")
+			if !mounted(t, path, "nouuid", func(dir string) { shell(t, dir, strings.ReplaceAll(scatter, "4096", "1024")) }) {
+				t.Skip("the kernel does not mount XFS")
+			}
+			p := &planter{t: t, image: path}
+			if p.number("agf 0", "p bnolevel") < 2 {
+				t.Error("the tree of free space has one level")
+			}
+			if out := p.db("agi 0", "p level", "addr root", "p recs", "agi 1", "addr root", "p recs"); !strings.Contains(out, "[startino,holemask") {
+				t.Errorf("there are no chunks of inodes: %s", out)
+			}
+		},
+		Check: check,
+	}.Run(t)
+}
