@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/imgbuild/imgbuild/sanitize/audit/carve"
@@ -92,21 +93,12 @@ func (r *Rule) CheckPath(path string, head []byte) (Match, bool) {
 }
 
 func (r *Rule) matchesPath(path string) bool {
-	return path != "" && anyString(r.paths, path)
+	return path != "" && slices.ContainsFunc(r.paths, func(g *glob) bool { return g.match(path) })
 }
 
 func anyMatch(list []*regexp.Regexp, b []byte) bool {
 	for _, re := range list {
 		if re.Match(b) {
-			return true
-		}
-	}
-	return false
-}
-
-func anyString(list []*regexp.Regexp, s string) bool {
-	for _, re := range list {
-		if re.MatchString(s) {
 			return true
 		}
 	}

@@ -32,7 +32,7 @@ type Allow struct {
 	// Reason says why; it must not be empty.
 	Reason string `yaml:"reason" json:"reason"`
 
-	re *regexp.Regexp
+	glob *glob
 }
 
 // Builtin returns the rules that come with imgbuild.
@@ -79,14 +79,14 @@ func (a *Allow) Compile() (err error) {
 	case strings.TrimSpace(a.Reason) == "":
 		return errors.New("reason is missing: say why the finding may stay")
 	case a.Path != "":
-		a.re, err = compileGlob(a.Path)
+		a.glob, err = compileGlob(a.Path)
 	}
 	return err
 }
 
 // Allows reports whether a lets a finding of a rule in owner pass.
 func (a *Allow) Allows(rule, owner string) bool {
-	return a.Rule == rule && (a.re == nil || a.re.MatchString(owner))
+	return a.Rule == rule && (a.glob == nil || a.glob.match(owner))
 }
 
 // compile checks a rule and makes it ready.
@@ -141,41 +141,9 @@ func (r *Rule) compilePatterns() error {
 		r.unlike = append(r.unlike, compile("unlike", u, `%s`))
 	}
 	for _, p := range r.Paths {
-		re, err := compileGlob(p)
+		g, err := compileGlob(p)
 		faults = append(faults, err)
-		r.paths = append(r.paths, re)
+		r.paths = append(r.paths, g)
 	}
 	return errors.Join(faults...)
-}
-
-// compileGlob turns a pattern of paths into an expression. "**/" is any
-// number of folders, "*" any part of a name, "?" a character.
-func compileGlob(glob string) (*regexp.Regexp, error) {
-	var s strings.Builder
-	s.WriteString(`\A`)
-	for rest := glob; rest != ""; {
-		switch {
-		case strings.HasPrefix(rest, "**/"):
-			s.WriteString(`(?:.*/)?`)
-			rest = rest[3:]
-		case strings.HasPrefix(rest, "**"):
-			s.WriteString(`.*`)
-			rest = rest[2:]
-		case rest[0] == '*':
-			s.WriteString(`[^/]*`)
-			rest = rest[1:]
-		case rest[0] == '?':
-			s.WriteString(`[^/]`)
-			rest = rest[1:]
-		default:
-			n := strings.IndexAny(rest, "*?")
-			if n < 0 {
-				n = len(rest)
-			}
-			s.WriteString(regexp.QuoteMeta(rest[:n]))
-			rest = rest[n:]
-		}
-	}
-	s.WriteString(`\z`)
-	return regexp.Compile(`(?s)` + s.String())
 }

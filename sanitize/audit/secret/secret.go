@@ -90,7 +90,8 @@ type Rule struct {
 	Content string `yaml:"content,omitempty"`
 
 	re, near, protected, content *regexp.Regexp
-	unlike, paths                []*regexp.Regexp
+	unlike                       []*regexp.Regexp
+	paths                        []*glob
 }
 
 // Near says what raises a finding, and to what.
