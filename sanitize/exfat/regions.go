@@ -43,9 +43,13 @@ func (v *volume) Regions(ctx context.Context, emit func(sanitize.Region) error) 
 
 // front accounts for what is ahead of the clusters.
 func (v *volume) front(ctx context.Context, chained numbers, emit func(sanitize.Region) error) error {
-	pieces := []sanitize.Region{
-		{Extent: disk.Extent{Len: regionSectors * v.sector}, Class: sanitize.BootCode, Owner: "boot region"},
-		{Extent: disk.Extent{Off: regionSectors * v.sector, Len: regionSectors * v.sector}, Class: sanitize.BootCode, Owner: "backup of the boot region"},
+	var pieces []sanitize.Region
+	for n, owner := range [bootRegions]string{"boot region", "backup of the boot region"} {
+		at, seal := int64(n)*regionSectors*v.sector, sectorReserved*v.sector
+		pieces = append(pieces,
+			sanitize.Region{Extent: disk.Extent{Off: at, Len: seal}, Class: sanitize.BootCode, Owner: owner},
+			// Reseal changes these.
+			sanitize.Region{Extent: disk.Extent{Off: at + seal, Len: regionSectors*v.sector - seal}, Class: sanitize.Metadata, Owner: owner})
 	}
 	next := v.table
 	add := func(end int64, c sanitize.Class) {
