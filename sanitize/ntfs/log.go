@@ -63,12 +63,16 @@ func (f *filesystem) checkLog() error {
 		}
 		size := int64(binary.LittleEndian.Uint32(b[offSystemPage:]))
 		r, err := s.restart(off, size)
-		if err == nil {
-			f.restarts = max(f.restarts, off+size)
+		if err != nil {
+			continue // torn: the other one counts
 		}
-		if err == nil && (newest == nil || r.lsn > newest.lsn) {
-			newest, f.newest = &r, disk.Extent{Off: off, Len: size}
+		f.restarts = max(f.restarts, off+size)
+		if newest == nil || r.lsn > newest.lsn {
+			newest = &r
 		}
+	}
+	if newest != nil {
+		f.newest = newest.place
 	}
 	switch {
 	case newest == nil && empty:
@@ -85,6 +89,7 @@ func (f *filesystem) checkLog() error {
 type restart struct {
 	lsn   uint64 // the newer page counts
 	clean bool   // nobody has the log open
+	place []disk.Extent
 }
 
 // restart parses the restart page of size bytes at off.
@@ -105,10 +110,15 @@ func (s *stream) restart(off, size int64) (restart, error) {
 		return restart{}, fmt.Errorf("a restart area at byte %d of %d", at, size)
 	}
 	area := b[at:]
-	return restart{
+	r := restart{
 		lsn:   le.Uint64(area),
 		clean: le.Uint16(area[offClientInUse:]) == noClient || le.Uint16(area[offRestartFlags:])&restartClean != 0,
-	}, nil
+	}
+	err := s.eachRun(off, size, func(e disk.Extent, at int64) error {
+		r.place = append(r.place, disk.Extent{Off: at, Len: e.Len})
+		return nil
+	})
+	return r, err
 }
 
 // eachLogPage calls do for each page of the log and tells whether it is empty.

@@ -89,10 +89,10 @@ const (
 type filesystem struct {
 	geometry
 	r        disk.Reader
-	mft      *stream     // the records
-	mftBits  *stream     // which of them are allocated
-	restarts int64       // bytes of the log up to the end of its restart pages
-	newest   disk.Extent // the restart page that counts; empty when there is none
+	mft      *stream       // the records
+	mftBits  *stream       // which of them are allocated
+	restarts int64         // bytes of the log up to the end of its restart pages
+	newest   []disk.Extent // where the restart page that counts is
 	label    string
 }
 

@@ -24,9 +24,7 @@ func (f *filesystem) Reseal(ctx context.Context, w disk.Writer) error {
 	return f.emptyLog(ctx, w)
 }
 
-// emptyLog fills the log with ones. The restart page that counts comes last:
-// until then it says that the log was closed, so a run that is cut off leaves
-// a volume that can be mounted.
+// emptyLog fills the log with ones.
 func (f *filesystem) emptyLog(ctx context.Context, w disk.Writer) error {
 	log, err := f.logFile()
 	if err != nil {
@@ -34,18 +32,19 @@ func (f *filesystem) emptyLog(ctx context.Context, w disk.Writer) error {
 	}
 	after := *log
 	after.r = w
-	ones := bytes.Repeat([]byte{emptyByte}, maxLogPage)
-	err = eachLogPage(ctx, &after, func(e disk.Extent, empty bool) error {
-		if empty || f.newest.Off <= e.Off && e.Off < f.newest.End() {
+	ones := bytes.Repeat([]byte{emptyByte}, logPage)
+	return eachLogPage(ctx, &after, func(e disk.Extent, empty bool) error {
+		if empty {
 			return nil
 		}
-		return after.write(w, ones[:e.Len], e.Off)
+		return after.write(w, ones, e.Off)
 	})
-	if err != nil || f.newest.Len == 0 {
-		return err
-	}
-	return after.write(w, ones[:f.newest.Len], f.newest.Off)
 }
+
+// Closing returns the restart page of the log that counts: until it is gone it
+// says that the log was closed, so a run that is cut off leaves a volume that
+// can be mounted.
+func (f *filesystem) Closing() []disk.Extent { return f.newest }
 
 // emptyRecords makes the unused records in s what they must be.
 func (f *filesystem) emptyRecords(ctx context.Context, w disk.Writer, s *stream) error {
