@@ -32,8 +32,14 @@ func (c *content) Span(off int64) (sanitize.Span, bool) {
 		if packed && used > 0 {
 			return span(unit*size, min((unit+1)*size, c.limit()), hole, false)
 		}
-		// A run may begin or end in a unit that is compressed.
-		from, to = max(from, unit*size), min(to, (unit+1)*size)
+		// A run may begin or end in a unit that is compressed. A hole may
+		// have terabytes.
+		from = max(from, unit*size)
+		if r.lcn == hole {
+			to = min(to, max(to/size, unit+1)*size)
+		} else {
+			to = min(to, (unit+1)*size)
+		}
 	}
 	if r.lcn == hole {
 		return span(from, to, hole, true)
