@@ -116,13 +116,17 @@ func drive(o Options) []string {
 	case PVSCSI:
 		return append(args, "-device", "pvscsi,id=scsi", "-device", "scsi-hd,bus=scsi.0,"+device)
 	case LSISAS:
-		return append(args, "-device", "mptsas1068,id=scsi", "-device", "scsi-hd,bus=scsi.0,"+device)
+		return append(args, "-device", "mptsas1068,id=scsi", "-device", "scsi-hd,bus=scsi.0,wwn="+diskWWN+","+device)
 	case VirtioLegacy:
 		return append(args, "-device", "virtio-blk-pci,"+legacy+","+device)
 	default:
 		return append(args, "-device", virtio(o, "virtio-blk")+","+device)
 	}
 }
+
+// diskWWN is the world-wide name of a SAS disk, any of the locally assigned ones
+// (SPC-4, section 7.8.6.5). Linux takes a phy without one for unused.
+const diskWWN = "0x3000000000000001"
 
 // network attaches the card to QEMU's user-mode network. An empty romfile
 // spares the firmware the search for a network boot.

@@ -24,6 +24,7 @@ type testOptions struct {
 	machineFlags
 	reportFlags
 	parallel int
+	patience int
 }
 
 // reportFlags name the files that a test writes.
@@ -49,7 +50,8 @@ connections. The disk is not changed: the digest that is shown is that of the
 bytes that every machine had. A failed check ends in exit code 6.
 
 Machines run at the same time as far as processors and memory of this host go;
-emulated ones would spoil each other's times otherwise. Flags such as --bus
+emulated ones would spoil each other's times otherwise. The time that a check may
+take is for a guest that is not emulated; one that is gets five times as much. Flags such as --bus
 replace a part of every target. The targets and their groups:
 
 ` + target.Help(),
@@ -63,6 +65,7 @@ replace a part of every target. The targets and their groups:
 	o.addReports(cmd)
 	c.jsonFlag(cmd)
 	cmd.Flags().IntVar(&o.parallel, "parallel", 0, "machines at the same time (default: as this host carries)")
+	cmd.Flags().IntVar(&o.patience, "patience", 0, "multiply the time that checks may take (default: 1, or 5 when emulated)")
 	cmd.Flags().StringVarP(&o.out, "output", "o", "out", "folder of the outputs when a recipe is built")
 	return cmd
 }
@@ -90,8 +93,10 @@ func (c *cli) test(ctx context.Context, arg string, o testOptions) error {
 
 // check refuses before a build what would fail after it.
 func (o testOptions) check(c *cli) error {
-	if o.parallel < 0 {
-		return fault.New(fault.Usage, fmt.Errorf("--parallel: there cannot be %d machines", o.parallel), "give 1 or more, or leave it to imgbuild")
+	for flag, n := range map[string]int{"--parallel": o.parallel, "--patience": o.patience} {
+		if n < 0 {
+			return fault.New(fault.Usage, fmt.Errorf("%s: %d is less than nothing", flag, n), "give 1 or more, or leave it to imgbuild")
+		}
 	}
 	if err := o.machineFlags.check(c); err != nil {
 		return err
@@ -117,7 +122,7 @@ func (c *cli) matrix(ctx context.Context, s subject, o testOptions, tell func(st
 	}
 	machine.Ports = checkedPorts(s.checks)
 	return matrix.Test(ctx, matrix.Options{
-		Machine: machine, Targets: targets, Checks: vm.Checks{List: s.checks}, Parallel: o.parallel, Tell: tell,
+		Machine: machine, Targets: targets, Checks: vm.Checks{List: s.checks}, Parallel: o.parallel, Patience: o.patience, Tell: tell,
 	})
 }
 

@@ -7,7 +7,9 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/imgbuild/imgbuild/recipes"
 	"github.com/imgbuild/imgbuild/vm"
 )
 
@@ -18,27 +20,85 @@ const (
 	tcgOverhead = 1 << 30
 )
 
-// Parallel returns how many machines like o the host carries at the same time,
-// at least one. Each needs its guest's processors, and one more when these are
-// emulated: translation, devices and the network are work then.
-func Parallel(ctx context.Context, o vm.Options) (int, error) {
-	accel := o.Accel
+// EmulatedPatience is by how much more time an emulated guest gets. A JVM was
+// seen to take 24 times as long for its first answer, of which most is spent
+// beside other work.
+const EmulatedPatience = 5
+
+// fit fills in what depends on this host.
+func (o *Options) fit(ctx context.Context) error {
+	accel := o.Machine.Accel
 	if accel == "" || accel == vm.Auto {
 		var err error
-		if accel, _, err = vm.Probe(ctx, o.QEMU, o.Cache); err != nil {
-			return 0, err
+		if accel, _, err = vm.Probe(ctx, o.Machine.QEMU, o.Machine.Cache); err != nil {
+			return err
 		}
 	}
+	if o.Patience < 1 {
+		o.Patience = 1
+		if accel != vm.KVM {
+			o.Patience = EmulatedPatience
+		}
+	}
+	if o.Machine.StopTimeout == 0 {
+		o.Machine.StopTimeout = vm.DefaultStopTimeout
+	}
+	o.Machine.StopTimeout *= time.Duration(o.Patience)
+	if o.Parallel < 1 {
+		o.Parallel = parallel(o.Machine, accel)
+	}
+	return nil
+}
+
+// parallel returns how many machines like o this host carries at the same time,
+// at least one. Each needs its guest's processors, and one more when these are
+// emulated: translation, devices and the network are work then.
+func parallel(o vm.Options, accel vm.Accel) int {
 	memory := o.Memory
 	if memory == 0 {
 		memory = vm.DefaultMemory
 	}
-	return fit(runtime.NumCPU(), available(), max(1, o.CPUs), memory, accel), nil
+	return share(runtime.NumCPU(), available(), max(1, o.CPUs), memory, accel)
 }
 
-// fit divides a host's processors and memory by what a machine takes. An
+// patient returns the checks with more time for each.
+func patient(list []recipes.Check, patience int) []recipes.Check {
+	more := func(d recipes.Duration) recipes.Duration {
+		if d <= 0 {
+			d = recipes.DefaultWithin
+		}
+		return d * recipes.Duration(patience)
+	}
+	var out []recipes.Check
+	for _, c := range list {
+		switch {
+		case c.HTTP != nil:
+			h := *c.HTTP
+			c.HTTP, h.Within = &h, more(h.Within)
+		case c.TCP != nil:
+			t := *c.TCP
+			c.TCP, t.Within = &t, more(t.Within)
+		case c.Console != nil:
+			l := *c.Console
+			c.Console, l.Within = &l, more(l.Within)
+		case c.Exit != nil:
+			e := *c.Exit
+			c.Exit, e.Within = &e, more(e.Within)
+		case c.Listen != nil:
+			l := *c.Listen
+			c.Listen, l.Within = &l, more(l.Within)
+		case c.Boot != nil:
+			b := *c.Boot
+			c.Boot, b.Within = &b, more(b.Within)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// share divides a host's processors and memory by what a machine takes. An
 // unknown memory, 0, does not count.
-func fit(hostCPUs int, hostMemory int64, cpus int, memory int64, accel vm.Accel) int {
+func share(hostCPUs int, hostMemory int64, cpus int, memory int64, accel vm.Accel) int {
 	memory += kvmOverhead
 	if accel != vm.KVM {
 		memory += tcgOverhead - kvmOverhead

@@ -3,7 +3,7 @@
 // [Test] boots the same image on each target, makes all checks there and
 // switches the machine off. Nothing is written to the image, and [Result] names
 // the digest of the bytes that all machines had. Machines run at the same time
-// as far as the host carries them (see [Parallel]): an emulated machine that
+// as far as the host carries them (see [Options.Parallel]): an emulated machine that
 // has to share its processor shows times that are not its own.
 //
 // A target that cannot be started at all is a failed check like others; the
@@ -33,8 +33,11 @@ type Options struct {
 	Targets []target.Target
 	Checks  vm.Checks
 	// Parallel is how many machines may run at the same time; 0 is as many
-	// as [Parallel] allows.
+	// as the host's processors and memory carry.
 	Parallel int
+	// Patience multiplies the time that checks, and the power button, may
+	// take; 0 is 1, or [EmulatedPatience] when guests are emulated.
+	Patience int
 	// Tell is called when a target begins, and when it ends with its run. It
 	// may be nil, and is called by one goroutine at a time.
 	Tell func(target string, run *Run)
@@ -60,6 +63,9 @@ type Run struct {
 // Test tests the image on every target. A failed check is no error here:
 // [Result.Err] tells of it.
 func Test(ctx context.Context, o Options) (*Result, error) {
+	if err := o.fit(ctx); err != nil {
+		return nil, err
+	}
 	machines := make([]*vm.Machine, len(o.Targets))
 	for i, t := range o.Targets {
 		var err error
@@ -67,15 +73,11 @@ func Test(ctx context.Context, o Options) (*Result, error) {
 			return nil, fmt.Errorf("target %s: %w", t.Name, err)
 		}
 	}
+	checks := vm.Checks{List: patient(o.Checks.List, o.Patience), Ready: o.Checks.Ready}
 	result := &Result{Image: o.Machine.Disk, Runs: make([]Run, len(o.Targets))}
 	var err error
 	if result.Digest, result.Size, err = digest(ctx, o.Machine.Disk); err != nil {
 		return nil, err
-	}
-	if o.Parallel < 1 {
-		if o.Parallel, err = Parallel(ctx, o.Machine); err != nil {
-			return nil, err
-		}
 	}
 	var (
 		all   sync.WaitGroup
@@ -97,7 +99,7 @@ func Test(ctx context.Context, o Options) (*Result, error) {
 		all.Go(func() {
 			defer func() { <-slots }()
 			tell(t.Name, nil)
-			result.Runs[i] = test(ctx, t.Name, machines[i], o.Checks)
+			result.Runs[i] = test(ctx, t.Name, machines[i], checks)
 			tell(t.Name, &result.Runs[i])
 		})
 	}

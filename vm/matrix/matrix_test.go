@@ -15,7 +15,7 @@ import (
 	"github.com/imgbuild/imgbuild/vm/target"
 )
 
-func TestFit(t *testing.T) {
+func TestShare(t *testing.T) {
 	t.Parallel()
 	const gib = 1 << 30
 	for _, test := range []struct {
@@ -34,8 +34,8 @@ func TestFit(t *testing.T) {
 		{16, 0, 1, gib, vm.KVM, 16},
 		{1, 22 * gib, 4, gib, vm.KVM, 1},
 	} {
-		if got := fit(test.hostCPUs, test.hostMemory, test.cpus, test.memory, test.accel); got != test.want {
-			t.Errorf("fit(%+v) = %d", test, got)
+		if got := share(test.hostCPUs, test.hostMemory, test.cpus, test.memory, test.accel); got != test.want {
+			t.Errorf("share(%+v) = %d", test, got)
 		}
 	}
 	if available() < 1<<20 {
