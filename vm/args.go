@@ -124,8 +124,8 @@ func drive(o Options) []string {
 	}
 }
 
-// diskWWN is the world-wide name of a SAS disk, any of the locally assigned ones
-// (SPC-4, section 7.8.6.5). Linux takes a phy without one for unused.
+// diskWWN is the world-wide name of a SAS disk: one of those for local use, which
+// begin with 3. Linux takes a phy without a name for unused.
 const diskWWN = "0x3000000000000001"
 
 // network attaches the card to QEMU's user-mode network. An empty romfile
