@@ -21,7 +21,7 @@ const (
 	xzHeaderSize = 12
 	xzFooterSize = 12
 	// xzDict is the dictionary, in bytes. It decides most of the memory.
-	xzDict = 4 << 20
+	xzDict = 1 << 20
 )
 
 // xzFormat is one stream of blocks. What a packer returns is the block's record
