@@ -24,8 +24,8 @@ type Format struct {
 	// MaxSize, if given, is the largest disk that the format holds, in bytes.
 	// Larger ones must be refused.
 	MaxSize int64
-	// Slow, if given, is the size in bytes above which samples are left out,
-	// because the format cannot be read without reading its holes.
+	// Slow, if given, is the size in bytes above which samples are left out:
+	// because the format cannot be read without reading its holes, say.
 	Slow int64
 }
 

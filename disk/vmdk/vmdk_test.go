@@ -21,11 +21,16 @@ import (
 
 func TestFormat(t *testing.T) {
 	for _, kind := range []vmdk.Type{vmdk.StreamOptimized, vmdk.MonolithicSparse, vmdk.MonolithicFlat, vmdk.SplitSparse, vmdk.SplitFlat} {
+		slow := int64(0)
+		if testing.Short() && strings.HasPrefix(string(kind), "twoGb") {
+			slow = 1 << 34 // a thousand files
+		}
 		t.Run(string(kind), func(t *testing.T) {
 			disktest.TestFormat(t, disktest.Format{
 				Create: func(f *os.File, size int64) (disk.Sink, error) { return create(t, f, size, vmdk.Options{Type: kind}) },
 				Open:   func(f *os.File, n int64) (disk.Reader, error) { return vmdk.OpenWith(f, n, beside(t, f.Name())) },
 				Check:  func(t *testing.T, path string, want disk.Reader) { judge(t, path, want, kind) },
+				Slow:   slow,
 			})
 		})
 	}
