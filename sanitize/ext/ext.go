@@ -22,7 +22,7 @@
 // A device that holds the journal of another filesystem is dead but for its two
 // superblocks.
 //
-// Left alone are the first kibibyte (boot code), files with fs-verity (their
+// Left alone are the first kibibyte (boot code; see [sanitize.BootArea]), files with fs-verity (their
 // hash tree lies beyond the end of the file), the tails of encrypted files,
 // and encrypted directories. A block that is allocated and reached from
 // nowhere is unknown.

@@ -48,16 +48,21 @@ func (p *planter) plant(what string, base, n int64) {
 		return
 	}
 	off := base + n
-	marker := "GONE-" + what
+	p.plantText("GONE-"+what, off)
+}
+
+// plantText writes a text that a scrub must remove.
+func (p *planter) plantText(text string, off int64) {
+	p.t.Helper()
 	f, err := os.OpenFile(p.image, os.O_RDWR, 0)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := f.WriteAt([]byte(marker), off); err != nil {
+	if _, err := f.WriteAt([]byte(text), off); err != nil {
 		p.t.Fatal(err)
 	}
-	p.gone = append(p.gone, marker)
+	p.gone = append(p.gone, text)
 }
 
 // bmap returns where a block of a file begins, -1 when it has none.
@@ -91,6 +96,7 @@ func (p *planter) inode(file string) int64 {
 func (p *planter) all() {
 	super := fstest.Program(p.t, "dumpe2fs", p.image)
 	p.block = number(super, `Block size: +(\d+)`)
+	p.plantText("XFSB-OF-FORMER-OWNER", 0)
 	size := number(super, `Inode size:\s+(\d+)`)
 	p.plant("SLACK", p.bmap("/large", 700_001/p.block), 700_001%p.block+3)
 	p.plant("UNWRITTEN", p.bmap("/preallocated", 0), 100)

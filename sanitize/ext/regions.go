@@ -11,6 +11,9 @@ import (
 // Regions accounts for every byte; see the package comment.
 func (f *filesystem) Regions(ctx context.Context, emit func(sanitize.Region) error) error {
 	a := &account{f: f, ctx: ctx, seen: visited{}, attrs: visited{}}
+	if err := a.boot(); err != nil {
+		return err
+	}
 	a.geometry()
 	if err := a.tree(); err != nil {
 		return err
@@ -60,14 +63,17 @@ func (a *account) split(off, n int64, dead []disk.Extent, owner string) {
 	a.bytes(off+at, n-at, sanitize.Metadata, owner)
 }
 
+// boot accounts for what lies before the superblock: a block of its own where
+// blocks are that small.
+func (a *account) boot() error {
+	area, err := sanitize.BootArea(a.f.r, superOff)
+	a.pieces = append(a.pieces, area...)
+	return err
+}
+
 // geometry accounts for what the superblock alone determines.
 func (a *account) geometry() {
 	f := a.f
-	if f.firstData > 0 || f.superBlock(0) > 0 {
-		a.blocks(0, 1, sanitize.BootCode, "boot block")
-	} else {
-		a.bytes(0, superOff, sanitize.BootCode, "boot block")
-	}
 	for g := range f.groupCount() {
 		a.copies(g)
 		a.bitmaps(g)

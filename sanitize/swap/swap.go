@@ -91,13 +91,16 @@ func (s *space) Regions(_ context.Context, emit func(sanitize.Region) error) err
 	piece := func(off, end int64, c sanitize.Class, owner string) sanitize.Region {
 		return sanitize.Region{Extent: disk.Extent{Off: off, Len: end - off}, Class: c, Owner: owner}
 	}
-	pieces := []sanitize.Region{
-		piece(0, offHeader, sanitize.BootCode, "boot bits"),
+	area, err := sanitize.BootArea(s.r, offHeader)
+	if err != nil {
+		return err
+	}
+	pieces := append(area,
 		piece(offHeader, s.list, sanitize.Metadata, "swap header"),
 		piece(s.list, s.page-magicLen, sanitize.Stale, "rest of the header's page"),
 		piece(s.page-magicLen, s.page, sanitize.Metadata, "swap header"),
 		piece(s.page, s.end, sanitize.Free, "swap pages"),
-	}
+	)
 	rest := sanitize.Fill(sanitize.Unknown, "swap space", emit)
 	if err := sanitize.Tile(pieces, 0, s.end, emit, rest); err != nil {
 		return err
