@@ -41,7 +41,7 @@ type hit struct {
 }
 
 // score prints, for each type and carver, how many were found and how many of
-// these begin where a deleted file of the type does.
+// these begin in the first block of a deleted file of the type.
 func score(truth string, results []string) error {
 	text, err := os.ReadFile(truth)
 	if err != nil {
@@ -75,6 +75,8 @@ func score(truth string, results []string) error {
 					continue
 				}
 				found++
+				// Some begin at a tag behind the first line of a file.
+				h.off -= h.off % blockSize
 				if real[h] && !seen[h] {
 					right++
 					seen[h] = true
