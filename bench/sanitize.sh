@@ -91,13 +91,13 @@ compare
 e2fsck -fn "$dir/result" >/dev/null
 blkls "$dir/result" >"$dir/free"
 foremost -Q -t all -i "$dir/free" -o "$dir/carved" >/dev/null
-photorec /log /d "$dir/photorec" /cmd "$dir/free" partition_none,options,mode_ext2,fileopt,everything,enable,wholespace,search >/dev/null 2>&1 || :
+(cd "$dir" && photorec /d "$dir/photorec" /cmd "$dir/free" partition_none,options,mode_ext2,fileopt,everything,enable,wholespace,search >/dev/null 2>&1) || :
 # Names that live files say as well, as a part of theirs or in a text, do not
 # count; nor do names of one character, which fls takes from index entries.
 awk 'NR % 4 == 0' "$dir/list" | tar -C "$dir/tree" -cf "$dir/live" -T -
 names=$(awk 'NR % 4' "$dir/list" | sed 's|.*/||' | sort -u | grep -E '.{12}' |
-	shuf -n 2000 --random-source=<(yes))
-printf '  %-34s %s deleted names (fls -rd), %s files (foremost), %s files (photorec), %s of 2000 names in the raw bytes\n' 'found in the result' \
+	shuf -n 200 --random-source=<(yes))
+printf '  %-34s %s deleted names (fls -rd), %s files (foremost), %s files (photorec), %s of 200 names in the raw bytes\n' 'found in the result' \
 	"$(fls -rd "$dir/result" | grep -cv '/.\?$')" "$(find "$dir/carved" -type f ! -name audit.txt | wc -l)" \
 	"$(find "$dir"/photorec* -type f ! -name report.xml 2>/dev/null | wc -l)" \
 	"$(grep -aoFf <(echo "$names") "$dir/result" | sort -u | while read -r name; do
