@@ -93,6 +93,7 @@ type filesystem struct {
 	mftBits  *stream       // which of them are allocated
 	restarts int64         // bytes of the log up to the end of its restart pages
 	newest   []disk.Extent // where the restart page that counts is
+	mirrored []disk.Extent // the records that have a mirror, and the mirror
 	label    string
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/imgbuild/imgbuild/disk"
 )
@@ -41,10 +42,12 @@ func (f *filesystem) emptyLog(ctx context.Context, w disk.Writer) error {
 	})
 }
 
-// Closing returns the restart page of the log that counts: until it is gone it
-// says that the log was closed, so a run that is cut off leaves a volume that
-// can be mounted.
-func (f *filesystem) Closing() []disk.Extent { return f.newest }
+// Closing returns the restart page of the log that counts, and the records that
+// have a mirror with that mirror. Until the page is gone it says that the log
+// was closed, so a run that is cut off leaves a volume that can be mounted. The
+// two copies come right after each other: in between they differ, which another
+// run or ntfsfix finishes.
+func (f *filesystem) Closing() []disk.Extent { return append(slices.Clone(f.newest), f.mirrored...) }
 
 // emptyRecords makes the unused records in s what they must be.
 func (f *filesystem) emptyRecords(ctx context.Context, w disk.Writer, s *stream) error {

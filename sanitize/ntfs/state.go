@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize"
 )
 
@@ -95,6 +96,15 @@ func (f *filesystem) checkMirror() error {
 	s := n.stream(attrData, "")
 	if !f.isPlain(s) || s.limit() < f.recordSize {
 		return errors.New("the mirror of the MFT is not mapped")
+	}
+	place := func(e disk.Extent, at int64) error {
+		f.mirrored = append(f.mirrored, disk.Extent{Off: at, Len: e.Len})
+		return nil
+	}
+	for _, c := range []*stream{f.mft, s} {
+		if err := c.eachRun(0, min(s.limit(), f.mft.limit()), place); err != nil {
+			return err
+		}
 	}
 	b := make([]byte, f.recordSize)
 	for i := range min(s.limit()/f.recordSize, f.records()) {
