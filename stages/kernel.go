@@ -139,8 +139,9 @@ const kindOwnKernel = "kernel file"
 // ownKernelParams describe the user's kernel.
 type ownKernelParams struct {
 	File localFile `json:"file"`
-	// ELF allows an ELF: none of the recipe's targets needs a bzImage.
-	ELF bool `json:"elf,omitempty"`
+	// Targets are those of the recipe. What a file of theirs lacks is told
+	// before anything is made of it.
+	Targets []string `json:"targets,omitempty"`
 }
 
 // ownKernel adds the stage that takes the user's kernel.
@@ -151,7 +152,7 @@ func (s *set) ownKernel() []builder.Input {
 		Title:   "take the kernel file",
 		Kind:    kindOwnKernel,
 		Version: 2,
-	}, ownKernelParams{File: *s.local(r.Kernel.File), ELF: takeELF(r.Targets)})
+	}, ownKernelParams{File: *s.local(r.Kernel.File), Targets: r.Targets})
 	return []builder.Input{{Role: "kernel", Stage: name, Output: "kernel"}}
 }
 
@@ -183,10 +184,13 @@ func (o Options) takeKernel(ctx context.Context, w *builder.Work) (builder.Outpu
 	if err != nil {
 		return nil, fault.New(fault.Input, fmt.Errorf("%s is no kernel that can be booted: %w", p.File.Path, err))
 	}
-	if image.Format != kernel.BzImage && !p.ELF {
+	if image.Format != kernel.BzImage && !takeELF(p.Targets) {
 		return nil, fault.New(fault.Input, fmt.Errorf("%s is an %s kernel; a disk boots a bzImage", p.File.Path, image.Format),
 			"give the arch/x86/boot/bzImage of the same build",
 			"an ELF serves where it is loaded directly, and Xen PV: name such targets only, as in targets: [pvh, xen-pv]")
+	}
+	if err := (kernelCheckParams{Targets: p.Targets}).serves(image, image.Config); err != nil {
+		return nil, err
 	}
 	desc, err := putFile(ctx, w.Store, path, mediaTypeKernel)
 	if err != nil {
