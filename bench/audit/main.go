@@ -36,7 +36,7 @@ func main() {
 	case len(args) > 2 && args[0] == "score":
 		err = score(args[1], args[2:])
 	default:
-		err = fmt.Errorf("usage: audit make TREE IMAGE DEAD TRUTH | audit score TRUTH NAME=RESULT...")
+		err = fmt.Errorf("usage: audit make TREE IMAGE DEAD TRUTH | audit score TRUTH NAME=RESULT [NAME=RESULT]")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "audit:", err)

@@ -134,7 +134,7 @@ func (e *explanation) define(ctx context.Context, source string) error {
 // unknown is the error for a symbol that nobody knows.
 func (e *explanation) unknown(source string) error {
 	if source != "" {
-		return fault.New(fault.Usage, fmt.Errorf("Linux %s has no CONFIG_%s, and no fragment asks for it", e.Series, e.Symbol),
+		return fault.New(fault.Usage, fmt.Errorf("no fragment asks for CONFIG_%s, and Linux %s does not have it", e.Symbol, e.Series),
 			"symbols are renamed between series; `imgbuild kernel config` lists all that is asked for")
 	}
 	return fault.New(fault.Usage, fmt.Errorf("no fragment asks for CONFIG_%s", e.Symbol),
