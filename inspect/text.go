@@ -66,6 +66,8 @@ func (p *Package) write(b *bytes.Buffer) {
 	t.fact("manifest", verdict(p.Manifest))
 	t.fact("", strings.Join(p.Manifest.Problems, "\n"))
 	t.fact("networks", strings.Join(p.Networks, ", "))
+	t.fact("options", strings.Join(options(p.Options), ", "))
+	t.fact("languages", strings.Join(p.Languages, ", "))
 	for i, note := range p.Notes {
 		name := ""
 		if i == 0 {
@@ -77,6 +79,18 @@ func (p *Package) write(b *bytes.Buffer) {
 	for _, m := range p.Machines {
 		writeMachine(b, m)
 	}
+}
+
+// options are the deployment options, of which one is the default.
+func options(list []ovf.Option) []string {
+	var ids []string
+	for _, o := range list {
+		if o.Default {
+			o.ID += " (default)"
+		}
+		ids = append(ids, o.ID)
+	}
+	return ids
 }
 
 func verdict(v ovf.Verdict) string {
@@ -109,6 +123,15 @@ func writeMachine(b *bytes.Buffer, m ovf.Machine) {
 		t.fact("network card", join(" on ", a.Model, a.Network))
 	}
 	t.fact("disks", strings.Join(m.Disks, ", "))
+	if m.Licenses > 0 {
+		t.fact("licenses", fmt.Sprintf("%d to agree to", m.Licenses))
+	}
+	for _, p := range m.Properties {
+		t.fact("property", join(", ", p.Key, p.Type, p.Qualifiers, p.Label))
+	}
+	if len(m.Properties) > 0 {
+		t.fact("handed over by", strings.Join(m.Transports, ", "))
+	}
 	t.flush()
 }
 

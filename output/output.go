@@ -42,6 +42,8 @@ type Appliance struct {
 	// Firmware is "bios", "uefi", or "any" when the disk boots by both.
 	Firmware string
 	Ports    []int // TCP ports that the app listens on
+	// About is what people are told and asked.
+	About About
 	// Kernel is for formats that boot it directly, without the disk's boot
 	// loader.
 	Kernel Kernel

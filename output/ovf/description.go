@@ -15,6 +15,11 @@ type Description struct {
 	Disks    []Disk    `json:"disks"`
 	Networks []string  `json:"networks"`
 	Machines []Machine `json:"machines"`
+	// Options are the deployment options to choose from; what Machines have
+	// is by the default one.
+	Options []Option `json:"options,omitempty"`
+	// Languages are those that texts are translated into.
+	Languages []string `json:"languages,omitempty"`
 	// Notes tell what is odd about the package.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -59,6 +64,33 @@ type Machine struct {
 	Adapters    []Adapter `json:"adapters,omitempty"`
 	// Disks are the IDs of the disks it has.
 	Disks []string `json:"disks,omitempty"`
+	// Systems are the types of all sets of hardware, when there are several.
+	Systems []string `json:"systems,omitempty"`
+	// Transports are the ways in which properties reach the guest: "iso",
+	// "com.vmware.guestInfo".
+	Transports []string   `json:"transports,omitempty"`
+	Properties []Property `json:"properties,omitempty"`
+	// Licenses is how many texts have to be agreed to.
+	Licenses int `json:"licenses,omitempty"`
+}
+
+// Option is a deployment option.
+type Option struct {
+	ID      string `json:"id"`
+	Label   string `json:"label,omitempty"`
+	Default bool   `json:"default,omitempty"`
+}
+
+// Property is a value that whoever installs the machine may give.
+type Property struct {
+	// Key is whole: with the class and the instance of its product.
+	Key        string `json:"key"`
+	Type       string `json:"type"`
+	Qualifiers string `json:"qualifiers,omitempty"`
+	Value      string `json:"value,omitempty"`
+	Label      string `json:"label,omitempty"`
+	Settable   bool   `json:"settable,omitempty"`
+	Password   bool   `json:"password,omitempty"`
 }
 
 // Adapter is a network card.
@@ -88,6 +120,12 @@ func describe(e *foreignEnvelope) Description {
 		d.Networks = append(d.Networks, n.Name)
 	}
 	chosen := defaultOption(e.Options)
+	for _, o := range e.Options {
+		d.Options = append(d.Options, Option{ID: o.ID, Label: strings.TrimSpace(o.Label), Default: o.ID == chosen})
+	}
+	for _, b := range e.Strings {
+		d.Languages = append(d.Languages, b.Lang)
+	}
 	d.addSystems(e.Systems, e.Collections, chosen)
 	return d
 }
@@ -138,7 +176,7 @@ func (d *Description) disk(f foreignDisk) Disk {
 // 9.8).
 func defaultOption(options []foreignOption) string {
 	for _, o := range options {
-		if o.Default == "true" || o.Default == "1" {
+		if isTrue(o.Default) {
 			return o.ID
 		}
 	}
@@ -147,6 +185,9 @@ func defaultOption(options []foreignOption) string {
 	}
 	return ""
 }
+
+// isTrue reads a boolean of XML Schema.
+func isTrue(text string) bool { return text == "true" || text == "1" }
 
 // addSystems adds the machines of a collection and of those in it. The XML
 // reader has bounded how deep they nest.
@@ -165,6 +206,10 @@ func (d *Description) machine(s foreignSystem, option string) Machine {
 		p := s.Products[0]
 		m.Product, m.Vendor, m.Version = strings.TrimSpace(p.Product), strings.TrimSpace(p.Vendor), strings.TrimSpace(p.Version)
 	}
+	m.Licenses = len(s.Licenses)
+	for _, p := range s.Products {
+		m.Properties = append(m.Properties, properties(p)...)
+	}
 	if len(s.OS) > 0 {
 		m.OS = operatingSystem(s.OS[0])
 	}
@@ -177,9 +222,17 @@ func (d *Description) machine(s foreignSystem, option string) Machine {
 	}
 	if len(s.Hardware) > 1 {
 		d.note("machine %s comes with %d sets of virtual hardware; this is the first", s.ID, len(s.Hardware))
+		for _, h := range s.Hardware {
+			m.Systems = append(m.Systems, strings.TrimSpace(h.System.Type))
+		}
 	}
 	h := s.Hardware[0]
 	m.System = strings.TrimSpace(h.System.Type)
+	// Blanks divide them by the text of the specification, commas by that of
+	// its schema.
+	if list := strings.FieldsFunc(h.Transport, func(c rune) bool { return c == ' ' || c == ',' }); len(list) > 0 {
+		m.Transports = list
+	}
 	for _, c := range h.Config {
 		if c.Key == "firmware" {
 			m.Firmware = c.Value
@@ -189,6 +242,26 @@ func (d *Description) machine(s foreignSystem, option string) Machine {
 		d.addItem(&m, it)
 	}
 	return m
+}
+
+// properties are those of a product, by their whole keys (DSP0243 section
+// 9.5.1).
+func properties(p foreignProduct) []Property {
+	var list []Property
+	for _, f := range p.Properties {
+		key := f.Key
+		if p.Class != "" {
+			key = p.Class + "." + key
+		}
+		if p.Instance != "" {
+			key += "." + p.Instance
+		}
+		list = append(list, Property{
+			Key: key, Type: f.Type, Qualifiers: f.Qualifiers, Value: f.Value, Label: strings.TrimSpace(f.Label),
+			Settable: isTrue(f.Configurable), Password: isTrue(f.Password),
+		})
+	}
+	return list
 }
 
 func operatingSystem(o foreignOS) string {

@@ -21,9 +21,9 @@ const (
 // are known before the disk is written.
 type descriptor struct {
 	output.Appliance
-	machine machine
-	hash    hash
-	size    int64 // of the disk, in bytes
+	machines []machine
+	hash     hash
+	size     int64 // of the disk, in bytes
 }
 
 // diskFile describes the VMDK.
@@ -65,62 +65,54 @@ func (d *descriptor) envelope(f diskFile) envelope {
 			Capacity: (d.size + disk.SectorSize - 1) / disk.SectorSize * disk.SectorSize,
 			Units:    "byte", ID: "vmdisk1", File: "file1", Format: diskFormat, Populated: f.populated,
 		}},
-		System: d.system(),
+		Networks: networkSection{Info: "The networks of the appliance"},
+		Options:  d.options(),
+		System:   d.system(),
+		Strings:  d.bundles(),
 	}
-	e.Networks.Info = "The networks of the appliance"
-	e.Networks.Network.Name = d.machine.network
-	e.Networks.Network.Description = d.machine.networkDescription
+	for _, n := range d.networks() {
+		e.Networks.Networks = append(e.Networks.Networks,
+			networkElement{n.Name, d.message("networks."+n.Name+".description", n.Description)})
+	}
 	return e
+}
+
+// options are the deployment options (DSP0243 section 9.8), or nil.
+func (d *descriptor) options() *optionSection {
+	if len(d.About.Configurations) == 0 {
+		return nil
+	}
+	s := &optionSection{Info: "The sizes of the appliance"}
+	for i, c := range d.About.Configurations {
+		s.Options = append(s.Options, optionElement{
+			ID: c.ID, Default: i == 0,
+			Label:       d.message("configurations."+c.ID+".label", c.Label),
+			Description: d.message("configurations."+c.ID+".description", c.Description),
+		})
+	}
+	return s
 }
 
 func (d *descriptor) system() virtualSystem {
 	s := virtualSystem{
 		ID: d.Name, Info: "The virtual machine", Name: d.Name,
-		Product: productSection{Info: "The product", Product: d.Name, Vendor: d.Vendor, Version: d.Version, FullVersion: d.Version},
-		OS:      osSection{ID: cimLinux64, VMware: "other3xLinux64Guest", Info: "The operating system", Description: "Linux, 64 bit"},
-		Hardware: hardwareSection{
-			Info:   "The virtual hardware",
-			System: systemElement{ElementName: "Virtual hardware family", Identifier: d.Name, Type: d.machine.system},
-			Items:  d.items(),
-			Config: []config{{Required: "false", Key: "firmware", Value: d.firmware()}},
-		},
+		Product: d.product(), Licenses: d.licenses(),
+		OS: osSection{ID: cimLinux64, VMware: "other3xLinux64Guest", Info: "The operating system", Description: "Linux, 64 bit"},
+	}
+	for _, m := range d.machines {
+		s.Hardware = append(s.Hardware, d.hardware(m))
 	}
 	if text := d.annotation(); text != "" {
-		s.Annotation = &annotationSection{Info: "A description for people", Text: text}
+		s.Annotation = &annotationSection{Info: "A description for people", Text: d.message("annotation", text)}
 	}
 	return s
 }
 
-// items are the processors, the memory, the disk with its controller, and the
-// network card.
-func (d *descriptor) items() []item {
-	memory := (d.Memory + memoryStep*mib - 1) / (memoryStep * mib) * memoryStep
-	const controller = 3
-	return []item{
-		{AllocationUnits: "hertz * 10^6", Description: "Number of processors", ElementName: fmt.Sprintf("%d processors", d.CPUs),
-			InstanceID: 1, Type: cimCPU, Quantity: int64(d.CPUs)},
-		{AllocationUnits: "byte * 2^20", Description: "Size of memory", ElementName: fmt.Sprintf("%d MiB of memory", memory),
-			InstanceID: 2, Type: cimMemory, Quantity: memory},
-		{Address: "0", Description: d.machine.controllerName, ElementName: d.machine.controllerName,
-			InstanceID: controller, Subtype: d.machine.controller, Type: d.machine.controllerType},
-		{AddressOnParent: "0", ElementName: "Disk 1", HostResource: "ovf:/disk/vmdisk1",
-			InstanceID: 4, Parent: controller, Type: cimDisk},
-		{AddressOnParent: "7", Automatic: "true", Connection: d.machine.network, Description: "Network card",
-			ElementName: "Ethernet 1", InstanceID: 5, Subtype: d.machine.adapter, Type: cimEthernet},
-	}
-}
-
-// firmware is VMware's word. A disk that boots by either starts by BIOS, which
-// is the quicker one.
-func (d *descriptor) firmware() string {
-	if d.Firmware == "uefi" {
-		return "efi"
-	}
-	return "bios"
-}
-
 // annotation is what people see of the appliance when they import it.
 func (d *descriptor) annotation() string {
+	if d.About.Annotation != "" {
+		return d.About.Annotation
+	}
 	lines := []string{}
 	if d.Description != "" {
 		lines = append(lines, d.Description)

@@ -19,17 +19,25 @@ const (
 )
 
 type envelope struct {
-	XMLName    xml.Name       `xml:"Envelope"`
-	Default    string         `xml:"xmlns,attr"`
-	OVF        string         `xml:"xmlns:ovf,attr"`
-	RASD       string         `xml:"xmlns:rasd,attr"`
-	VSSD       string         `xml:"xmlns:vssd,attr"`
-	VMW        string         `xml:"xmlns:vmw,attr"`
-	Lang       string         `xml:"xml:lang,attr"`
-	References []fileRef      `xml:"References>File"`
-	Disks      diskSection    `xml:"DiskSection"`
-	Networks   networkSection `xml:"NetworkSection"`
-	System     virtualSystem  `xml:"VirtualSystem"`
+	XMLName    xml.Name        `xml:"Envelope"`
+	Default    string          `xml:"xmlns,attr"`
+	OVF        string          `xml:"xmlns:ovf,attr"`
+	RASD       string          `xml:"xmlns:rasd,attr"`
+	VSSD       string          `xml:"xmlns:vssd,attr"`
+	VMW        string          `xml:"xmlns:vmw,attr"`
+	Lang       string          `xml:"xml:lang,attr"`
+	References []fileRef       `xml:"References>File"`
+	Disks      diskSection     `xml:"DiskSection"`
+	Networks   networkSection  `xml:"NetworkSection"`
+	Options    *optionSection  `xml:"DeploymentOptionSection"`
+	System     virtualSystem   `xml:"VirtualSystem"`
+	Strings    []stringsBundle `xml:"Strings"`
+}
+
+// message is a text that may have translations (DSP0243 section 10).
+type message struct {
+	ID   string `xml:"ovf:msgid,attr,omitempty"`
+	Text string `xml:",chardata"`
 }
 
 type fileRef struct {
@@ -54,11 +62,25 @@ type diskElement struct {
 }
 
 type networkSection struct {
-	Info    string `xml:"Info"`
-	Network struct {
-		Name        string `xml:"ovf:name,attr"`
-		Description string `xml:"Description"`
-	} `xml:"Network"`
+	Info     string           `xml:"Info"`
+	Networks []networkElement `xml:"Network"`
+}
+
+type networkElement struct {
+	Name        string  `xml:"ovf:name,attr"`
+	Description message `xml:"Description"`
+}
+
+type optionSection struct {
+	Info    string          `xml:"Info"`
+	Options []optionElement `xml:"Configuration"`
+}
+
+type optionElement struct {
+	ID          string  `xml:"ovf:id,attr"`
+	Default     bool    `xml:"ovf:default,attr,omitempty"`
+	Label       message `xml:"Label"`
+	Description message `xml:"Description"`
 }
 
 type virtualSystem struct {
@@ -67,21 +89,19 @@ type virtualSystem struct {
 	Name       string             `xml:"Name"`
 	Annotation *annotationSection `xml:"AnnotationSection"`
 	Product    productSection     `xml:"ProductSection"`
+	Licenses   []eulaSection      `xml:"EulaSection"`
 	OS         osSection          `xml:"OperatingSystemSection"`
-	Hardware   hardwareSection    `xml:"VirtualHardwareSection"`
+	Hardware   []hardwareSection  `xml:"VirtualHardwareSection"`
 }
 
 type annotationSection struct {
-	Info string `xml:"Info"`
-	Text string `xml:"Annotation"`
+	Info string  `xml:"Info"`
+	Text message `xml:"Annotation"`
 }
 
-type productSection struct {
-	Info        string `xml:"Info"`
-	Product     string `xml:"Product"`
-	Vendor      string `xml:"Vendor,omitempty"`
-	Version     string `xml:"Version,omitempty"`
-	FullVersion string `xml:"FullVersion,omitempty"`
+type eulaSection struct {
+	Info    string  `xml:"Info"`
+	License message `xml:"License"`
 }
 
 type osSection struct {
@@ -92,10 +112,11 @@ type osSection struct {
 }
 
 type hardwareSection struct {
-	Info   string        `xml:"Info"`
-	System systemElement `xml:"System"`
-	Items  []item        `xml:"Item"`
-	Config []config      `xml:"vmw:Config"`
+	Transport string        `xml:"ovf:transport,attr,omitempty"`
+	Info      string        `xml:"Info"`
+	System    systemElement `xml:"System"`
+	Items     []item        `xml:"Item"`
+	Config    []config      `xml:"vmw:Config"`
 }
 
 type systemElement struct {
@@ -106,6 +127,8 @@ type systemElement struct {
 }
 
 type item struct {
+	Configuration   string `xml:"ovf:configuration,attr,omitempty"`
+	Required        string `xml:"ovf:required,attr,omitempty"`
 	Address         string `xml:"rasd:Address,omitempty"`
 	AddressOnParent string `xml:"rasd:AddressOnParent,omitempty"`
 	AllocationUnits string `xml:"rasd:AllocationUnits,omitempty"`
@@ -115,10 +138,13 @@ type item struct {
 	ElementName     string `xml:"rasd:ElementName"`
 	HostResource    string `xml:"rasd:HostResource,omitempty"`
 	InstanceID      int    `xml:"rasd:InstanceID"`
+	Limit           int64  `xml:"rasd:Limit,omitempty"`
 	Parent          int    `xml:"rasd:Parent,omitempty"`
+	Reservation     int64  `xml:"rasd:Reservation,omitempty"`
 	Subtype         string `xml:"rasd:ResourceSubType,omitempty"`
 	Type            int    `xml:"rasd:ResourceType"`
 	Quantity        int64  `xml:"rasd:VirtualQuantity,omitempty"`
+	Weight          int64  `xml:"rasd:Weight,omitempty"`
 }
 
 // config is a setting that only VMware knows; others must not stumble over it.
@@ -126,4 +152,15 @@ type config struct {
 	Required string `xml:"ovf:required,attr"`
 	Key      string `xml:"vmw:key,attr"`
 	Value    string `xml:"vmw:value,attr"`
+}
+
+// stringsBundle are the texts of one language.
+type stringsBundle struct {
+	Lang     string           `xml:"xml:lang,attr"`
+	Messages []translatedText `xml:"Msg"`
+}
+
+type translatedText struct {
+	ID   string `xml:"ovf:msgid,attr"`
+	Text string `xml:",chardata"`
 }

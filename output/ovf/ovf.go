@@ -9,11 +9,16 @@
 // place behind room for the descriptor and the manifest, which are filled in
 // when its size is known.
 //
-// One package fits one kind of importer best, so there is a choice of three:
+// One package fits one kind of importer best, so there is a choice of five:
 //
 //	vmware      vmx-14 (ESXi 6.7 and later), pvscsi, vmxnet3
 //	virtualbox  virtualbox-2.2, AHCI, e1000
+//	xenserver   hvm-3.0-unknown, IDE, limits and reservations
+//	ovm         the same, for Oracle VM
 //	generic     no machine type, AHCI, e1000: for all others
+//
+// Several of them in one package become several sets of virtual hardware over
+// the same disk; an importer takes one that it knows, or refuses them all.
 //
 // Firmware is told to VMware and to virt-v2v. VirtualBox has no way to learn
 // it from OVF elements: a disk that only boots by UEFI needs EFI switched on
@@ -33,7 +38,9 @@ import (
 	_ "crypto/sha256" // for Hash
 	_ "crypto/sha512" // for Hash
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
@@ -41,8 +48,12 @@ import (
 
 // Options are the options of a recipe, of both formats.
 type Options struct {
-	// Hypervisor is "vmware" (the default), "virtualbox" or "generic".
-	Hypervisor string `json:"hypervisor"`
+	// Hypervisor is "vmware" (the default), "virtualbox", "xenserver", "ovm"
+	// or "generic"; or a list of them.
+	Hypervisor names `json:"hypervisor"`
+	// System stands for the machine type of the hypervisor: one, several
+	// divided by blanks, or "none".
+	System string `json:"system"`
 	// Hash is the digest of the manifest: "sha256" (the default), "sha512",
 	// or "sha1" for VMware before 6.5, which later versions may refuse.
 	Hash string `json:"hash"`
@@ -79,21 +90,39 @@ func (f OVF) New(options json.RawMessage) (output.Writer, error) {
 // begin opens the files of a format.
 type begin func(d *descriptor, stem string, dir *output.Dir, size int64) (output.Sink, error)
 
+// names is a word or a list of words.
+type names []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *names) UnmarshalJSON(text []byte) error {
+	var one string
+	if json.Unmarshal(text, &one) == nil {
+		*n = names{one}
+		return nil
+	}
+	var list []string
+	if err := json.Unmarshal(text, &list); err != nil {
+		return errors.New("hypervisor is a word or a list of words")
+	}
+	*n = list
+	return nil
+}
+
 type writer struct {
-	machine machine
-	hash    hash
-	begin   begin
+	machines []machine
+	hash     hash
+	begin    begin
 }
 
 func newWriter(f output.Format, options json.RawMessage, begin begin) (output.Writer, error) {
-	o := Options{Hypervisor: "vmware", Hash: "sha256"}
+	o := Options{Hypervisor: names{"vmware"}, Hash: "sha256"}
 	if err := output.DecodeOptions(f, options, &o); err != nil {
 		return nil, err
 	}
-	m, ok := machines()[o.Hypervisor]
-	if !ok {
-		return nil, fault.New(fault.Recipe, fmt.Errorf("options of output %s: hypervisor: %q is not known", f.Name(), o.Hypervisor),
-			"choose vmware, virtualbox or generic")
+	m, err := o.choose()
+	if err != nil {
+		return nil, fault.New(fault.Recipe, fmt.Errorf("options of output %s: %w", f.Name(), err),
+			"the hypervisors are "+strings.Join(hypervisorNames(), ", "))
 	}
 	h, ok := hashes()[o.Hash]
 	if !ok {
@@ -105,7 +134,7 @@ func newWriter(f output.Format, options json.RawMessage, begin begin) (output.Wr
 
 // Begin implements output.Writer.
 func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
-	return w.begin(&descriptor{Appliance: a, machine: w.machine, hash: w.hash, size: size}, a.Name, dir, size)
+	return w.begin(&descriptor{Appliance: a, machines: w.machines, hash: w.hash, size: size}, a.Name, dir, size)
 }
 
 // hash is a digest that manifests know.

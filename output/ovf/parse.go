@@ -30,6 +30,7 @@ type foreignEnvelope struct {
 	Options     []foreignOption  `xml:"DeploymentOptionSection>Configuration"`
 	Systems     []foreignSystem  `xml:"VirtualSystem"`
 	Collections []foreignSystem  `xml:"VirtualSystemCollection"`
+	Strings     []foreignStrings `xml:"Strings"`
 	Sections    []foreignSection `xml:"Section"` // 0.9
 	Content     []foreignSystem  `xml:"Content"` // 0.9
 }
@@ -58,6 +59,12 @@ type foreignNetwork struct {
 type foreignOption struct {
 	ID      string `xml:"id,attr"`
 	Default string `xml:"default,attr"`
+	Label   string `xml:"Label"`
+}
+
+type foreignStrings struct {
+	Lang string `xml:"lang,attr"`
+	File string `xml:"fileRef,attr"`
 }
 
 // foreignSystem is a VirtualSystem, or a collection of them.
@@ -66,6 +73,7 @@ type foreignSystem struct {
 	Name        string            `xml:"Name"`
 	Annotation  string            `xml:"AnnotationSection>Annotation"`
 	Products    []foreignProduct  `xml:"ProductSection"`
+	Licenses    []string          `xml:"EulaSection>License"`
 	OS          []foreignOS       `xml:"OperatingSystemSection"`
 	Hardware    []foreignHardware `xml:"VirtualHardwareSection"`
 	VirtualBox  []foreignFirmware `xml:"Machine>Hardware>Firmware"`
@@ -75,9 +83,22 @@ type foreignSystem struct {
 }
 
 type foreignProduct struct {
-	Product string `xml:"Product"`
-	Vendor  string `xml:"Vendor"`
-	Version string `xml:"Version"`
+	Class      string            `xml:"class,attr"`
+	Instance   string            `xml:"instance,attr"`
+	Product    string            `xml:"Product"`
+	Vendor     string            `xml:"Vendor"`
+	Version    string            `xml:"Version"`
+	Properties []foreignProperty `xml:"Property"`
+}
+
+type foreignProperty struct {
+	Key          string `xml:"key,attr"`
+	Type         string `xml:"type,attr"`
+	Qualifiers   string `xml:"qualifiers,attr"`
+	Value        string `xml:"value,attr"`
+	Configurable string `xml:"userConfigurable,attr"`
+	Password     string `xml:"password,attr"`
+	Label        string `xml:"Label"`
 }
 
 type foreignOS struct {
@@ -91,7 +112,8 @@ type foreignFirmware struct {
 }
 
 type foreignHardware struct {
-	System struct {
+	Transport string `xml:"transport,attr"`
+	System    struct {
 		Type string `xml:"VirtualSystemType"`
 	} `xml:"System"`
 	Items   []foreignItem   `xml:"Item"`

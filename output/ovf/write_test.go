@@ -33,7 +33,7 @@ func TestOVF(t *testing.T) {
 
 // TestMachines judges the descriptors of all machines and hashes.
 func TestMachines(t *testing.T) {
-	for _, hypervisor := range []string{"vmware", "virtualbox", "generic"} {
+	for _, hypervisor := range []string{"vmware", "virtualbox", "xenserver", "ovm", "generic"} {
 		for _, hash := range []string{"sha1", "sha256", "sha512"} {
 			t.Run(hypervisor+" "+hash, func(t *testing.T) {
 				m := outputtest.Write(t, outputtest.Format{
@@ -47,9 +47,14 @@ func TestMachines(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	for options, word := range map[string]string{
-		`{"hypervisor":"bochs"}`: "bochs",
-		`{"hash":"md5"}`:         "md5",
-		`{"disks":2}`:            "disks",
+		`{"hypervisor":"bochs"}`:                           "bochs",
+		`{"hypervisor":[]}`:                                "empty",
+		`{"hypervisor":["ovm","ovm"]}`:                     "twice",
+		`{"hypervisor":3}`:                                 "word",
+		`{"hypervisor":["ovm","vmware"],"system":"vmx-9"}`: "one hypervisor",
+		`{"system":"vmx-13, vmx-14"}`:                      "single blanks",
+		`{"hash":"md5"}`:                                   "md5",
+		`{"disks":2}`:                                      "disks",
 	} {
 		for _, f := range []output.Format{ovf.OVA{}, ovf.OVF{}} {
 			_, err := f.New(json.RawMessage(options))
