@@ -65,6 +65,7 @@ func (p *Package) write(b *bytes.Buffer) {
 	t := newTable(b)
 	t.fact("manifest", verdict(p.Manifest))
 	t.fact("", strings.Join(p.Manifest.Problems, "\n"))
+	t.writeSignature(p.Manifest.Signature)
 	t.fact("networks", strings.Join(p.Networks, ", "))
 	t.fact("options", strings.Join(options(p.Options), ", "))
 	t.fact("languages", strings.Join(p.Languages, ", "))
@@ -98,10 +99,26 @@ func verdict(v ovf.Verdict) string {
 	if v.Algorithm != "" {
 		text += ", " + v.Algorithm
 	}
-	if v.Signed {
-		text += ", with a signature that was not verified"
+	if v.Signed && v.Signature == nil {
+		text += ", with a signature that cannot be read"
 	}
 	return text
+}
+
+// writeSignature tells who signed. That the signature is theirs is part of the
+// verdict on the manifest; that they are who they say is for the reader.
+func (t table) writeSignature(s *ovf.Signature) {
+	if s == nil {
+		return
+	}
+	t.fact("signed by", s.Signer)
+	by := s.Issuer
+	if s.SelfSigned {
+		by = "nobody else: the certificate is self-signed"
+	}
+	t.fact("vouched for by", by)
+	t.fact("valid", s.NotBefore.Format(time.DateOnly)+" to "+s.NotAfter.Format(time.DateOnly))
+	t.fact("fingerprint", "sha256:"+s.Fingerprint)
 }
 
 func writeMachine(b *bytes.Buffer, m ovf.Machine) {

@@ -79,6 +79,12 @@ type Format interface {
 	New(options json.RawMessage) (Writer, error)
 }
 
+// FileOptions is a format some of whose options are paths on this machine. A
+// recipe's are relative to the file that they are written in.
+type FileOptions interface {
+	FileOptions() []string
+}
+
 // Writer is a format with its options.
 type Writer interface {
 	// Begin opens the files of the appliance in dir. size is the disk's, in

@@ -15,7 +15,6 @@ import (
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
-	"github.com/imgbuild/imgbuild/output/formats"
 	"github.com/imgbuild/imgbuild/recipes"
 )
 
@@ -49,20 +48,6 @@ type Result struct {
 	Stamps   map[string]int64 `json:"stamps"`
 }
 
-// selectOutputs finds the writers that a recipe asks for and checks their
-// options.
-func selectOutputs(r *recipes.Resolved) ([]output.Selected, error) {
-	var selected []output.Selected
-	for i, o := range r.Recipe.Outputs {
-		sel, err := formats.Select(o.Format, o.Options)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", r.Origin(fmt.Sprintf("outputs[%d]", i)), err)
-		}
-		selected = append(selected, sel)
-	}
-	return selected, nil
-}
-
 // Export writes the outputs of a finished build into the folder and returns
 // what was made. Outputs that are there already, from the same disk and with
 // the same settings, are left alone.
@@ -73,10 +58,7 @@ func (s *Session) Export(ctx context.Context, results map[string]builder.Outputs
 	if err != nil {
 		return nil, err
 	}
-	settings, err := json.Marshal(struct {
-		Outputs []recipes.Output `json:"outputs"`
-		Limit   recipes.Size     `json:"limit,omitempty"`
-	}{r.Outputs, r.Budgets.OutputSize})
+	settings, err := s.settings()
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +66,7 @@ func (s *Session) Export(ctx context.Context, results map[string]builder.Outputs
 		Name: r.Name, Version: r.Version, Recipe: string(s.Recipe.Digest),
 		Disk: scrubbed["disk"].Digest.String(), Epoch: s.Options.Epoch.Unix(), Cmdline: s.Build.Cmdline,
 		Memory: int64(r.Guest.Memory), CPUs: r.Guest.CPUs, Ports: r.App.Ports, Checks: r.Test,
-		Sanitize: report, Settings: string(settings), Stages: s.took,
+		Sanitize: report, Settings: settings, Stages: s.took,
 	}
 	dir, err := output.OpenDir(s.OutDir)
 	if err != nil {

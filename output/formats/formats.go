@@ -36,6 +36,16 @@ func All() []output.Format {
 	return list
 }
 
+// FileOptions returns the options of a format that are paths on this machine.
+func FileOptions(name string) []string {
+	for _, f := range All() {
+		if with, ok := f.(output.FileOptions); ok && f.Name() == name {
+			return with.FileOptions()
+		}
+	}
+	return nil
+}
+
 // Select returns the writer of a format with the options of a recipe.
 func Select(name string, options map[string]any) (output.Selected, error) {
 	var names []string

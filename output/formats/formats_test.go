@@ -30,6 +30,17 @@ func TestAll(t *testing.T) {
 	}
 }
 
+func TestFileOptions(t *testing.T) {
+	if got := formats.FileOptions("ova"); !slices.Equal(got, []string{"certificate", "key"}) {
+		t.Errorf("ova: %q", got)
+	}
+	for _, name := range []string{"raw", "floppy"} {
+		if got := formats.FileOptions(name); got != nil {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 func TestSelect(t *testing.T) {
 	if _, err := formats.Select("qcow2", map[string]any{"compression": "zlib"}); err != nil {
 		t.Error(err)

@@ -22,8 +22,9 @@ const (
 	ustarLimit = 1 << 33
 )
 
-// archiveSink writes an OVA (DSP0243 section 5.3): descriptor, manifest, disk,
-// so that an importer can check the disk while it streams by. The disk is
+// archiveSink writes an OVA (DSP0243 section 5.3): descriptor, manifest, the
+// signature if there is one, and the disk, so that an importer can check the
+// disk while it streams by. The disk is
 // written at its place; the room before it suits the longest descriptor there
 // can be, and blanks behind the text fill the rest.
 type archiveSink struct {
@@ -46,7 +47,11 @@ func beginOVA(d *descriptor, stem string, dir *output.Dir, size int64) (output.S
 		return nil, err
 	}
 	manifest := d.manifest(s.ovfName(), nil, s.diskName(), strings.Repeat("0", 2*d.hash.Size()))
-	s.start = 3*tarBlock + blocks(int64(s.room)) + blocks(int64(len(manifest)))
+	before, err := s.before(make([]byte, s.room), manifest)
+	if err != nil {
+		return nil, err
+	}
+	s.start = int64(before.Len()) + tarBlock
 	if s.file, err = dir.Create(stem + ".ova"); err != nil {
 		return nil, err
 	}
@@ -80,19 +85,11 @@ func (s *archiveSink) Close() error {
 		return err
 	}
 	text = append(text, bytes.Repeat([]byte{'\n'}, s.room-len(text))...)
-	manifest := s.about.manifest(s.ovfName(), text, f.name, sum)
-	var head bytes.Buffer
-	for _, m := range []struct {
-		name string
-		data []byte
-	}{{s.ovfName(), text}, {s.stem + ".mf", manifest}} {
-		if err := writeHeader(&head, m.name, int64(len(m.data)), s.about.Created); err != nil {
-			return err
-		}
-		head.Write(m.data)
-		head.Write(make([]byte, blocks(int64(len(m.data)))-int64(len(m.data))))
+	head, err := s.before(text, s.about.manifest(s.ovfName(), text, f.name, sum))
+	if err != nil {
+		return err
 	}
-	if err := writeHeader(&head, f.name, f.size, s.about.Created); err != nil {
+	if err := writeHeader(head, f.name, f.size, s.about.Created); err != nil {
 		return err
 	}
 	if int64(head.Len()) != s.start {
@@ -103,6 +100,33 @@ func (s *archiveSink) Close() error {
 	}
 	end := s.start + blocks(f.size) + 2*tarBlock
 	return s.file.Truncate((end + tarRecord - 1) / tarRecord * tarRecord)
+}
+
+// before returns the members that stand before the disk.
+func (s *archiveSink) before(text, manifest []byte) (*bytes.Buffer, error) {
+	members := []struct {
+		name string
+		data []byte
+	}{{s.ovfName(), text}, {s.stem + ".mf", manifest}}
+	if s.about.signer != nil {
+		signed, err := s.about.signer.certificate(s.about.hash, s.stem+".mf", manifest)
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, struct {
+			name string
+			data []byte
+		}{s.stem + ".cert", signed})
+	}
+	var b bytes.Buffer
+	for _, m := range members {
+		if err := writeHeader(&b, m.name, int64(len(m.data)), s.about.Created); err != nil {
+			return nil, err
+		}
+		b.Write(m.data)
+		b.Write(make([]byte, blocks(int64(len(m.data)))-int64(len(m.data))))
+	}
+	return &b, nil
 }
 
 // Commit implements output.Sink.

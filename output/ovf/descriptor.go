@@ -23,7 +23,8 @@ type descriptor struct {
 	output.Appliance
 	machines []machine
 	hash     hash
-	size     int64 // of the disk, in bytes
+	signer   *signer // nil for none
+	size     int64   // of the disk, in bytes
 }
 
 // diskFile describes the VMDK.

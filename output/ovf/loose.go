@@ -12,8 +12,9 @@ import (
 // looseSink writes the files of a package apart.
 type looseSink struct {
 	disk.Sink
-	about               *descriptor
-	ovf, manifest, vmdk *output.Pending
+	about *descriptor
+	// The signature is nil for none.
+	ovf, manifest, signature, vmdk *output.Pending
 }
 
 func beginOVF(d *descriptor, stem string, dir *output.Dir, size int64) (output.Sink, error) {
@@ -21,7 +22,10 @@ func beginOVF(d *descriptor, stem string, dir *output.Dir, size int64) (output.S
 	for _, f := range []struct {
 		p    **output.Pending
 		name string
-	}{{&s.ovf, stem + ".ovf"}, {&s.manifest, stem + ".mf"}, {&s.vmdk, stem + "-disk1.vmdk"}} {
+	}{{&s.ovf, stem + ".ovf"}, {&s.manifest, stem + ".mf"}, {&s.signature, stem + ".cert"}, {&s.vmdk, stem + "-disk1.vmdk"}} {
+		if f.p == &s.signature && d.signer == nil {
+			continue
+		}
 		var err error
 		if *f.p, err = dir.Create(f.name); err != nil {
 			output.AbortAll(s.files()...)
@@ -37,7 +41,11 @@ func beginOVF(d *descriptor, stem string, dir *output.Dir, size int64) (output.S
 }
 
 func (s *looseSink) files() []*output.Pending {
-	return []*output.Pending{s.ovf, s.manifest, s.vmdk}
+	files := []*output.Pending{s.ovf, s.manifest, s.vmdk}
+	if s.signature != nil {
+		files = append(files, s.signature)
+	}
+	return files
 }
 
 // Close implements disk.Sink: it finishes the disk and writes what describes
@@ -61,7 +69,15 @@ func (s *looseSink) Close() error {
 	if _, err := s.ovf.Write(text); err != nil {
 		return err
 	}
-	_, err = s.manifest.Write(s.about.manifest(s.ovf.FinalName(), text, f.name, sum))
+	manifest := s.about.manifest(s.ovf.FinalName(), text, f.name, sum)
+	if _, err = s.manifest.Write(manifest); err != nil || s.signature == nil {
+		return err
+	}
+	signed, err := s.about.signer.certificate(s.about.hash, s.manifest.FinalName(), manifest)
+	if err != nil {
+		return err
+	}
+	_, err = s.signature.Write(signed)
 	return err
 }
 

@@ -24,11 +24,13 @@
 // it from OVF elements: a disk that only boots by UEFI needs EFI switched on
 // there.
 //
+// With a certificate and its RSA key the manifest is signed: NAME.cert.
+//
 // # Reading
 //
 // [Open] takes either form, also that of other makers and of OVF 0.9 to 2.1.
 // It describes the machine, opens its disks in place, and verifies the
-// manifest.
+// manifest and its signature.
 package ovf
 
 import (
@@ -57,7 +59,14 @@ type Options struct {
 	// Hash is the digest of the manifest: "sha256" (the default), "sha512",
 	// or "sha1" for VMware before 6.5, which later versions may refuse.
 	Hash string `json:"hash"`
+	// Certificate and Key are paths of files in PEM, with which the manifest
+	// is signed.
+	Certificate string `json:"certificate"`
+	Key         string `json:"key"`
 }
+
+// fileOptions are the keys of options that are paths.
+func fileOptions() []string { return []string{"certificate", "key"} }
 
 // OVA is a single file that holds descriptor, manifest and disk.
 type OVA struct{}
@@ -67,6 +76,9 @@ func (OVA) Name() string { return "ova" }
 
 // Summary implements output.Format.
 func (OVA) Summary() string { return "OVF package in one file, for VMware, VirtualBox and others" }
+
+// FileOptions implements output.FileOptions.
+func (OVA) FileOptions() []string { return fileOptions() }
 
 // New implements output.Format.
 func (f OVA) New(options json.RawMessage) (output.Writer, error) {
@@ -81,6 +93,9 @@ func (OVF) Name() string { return "ovf" }
 
 // Summary implements output.Format.
 func (OVF) Summary() string { return "OVF package in loose files: descriptor, manifest, VMDK" }
+
+// FileOptions implements output.FileOptions.
+func (OVF) FileOptions() []string { return fileOptions() }
 
 // New implements output.Format.
 func (f OVF) New(options json.RawMessage) (output.Writer, error) {
@@ -111,6 +126,7 @@ func (n *names) UnmarshalJSON(text []byte) error {
 type writer struct {
 	machines []machine
 	hash     hash
+	signer   *signer
 	begin    begin
 }
 
@@ -129,12 +145,16 @@ func newWriter(f output.Format, options json.RawMessage, begin begin) (output.Wr
 		return nil, fault.New(fault.Recipe, fmt.Errorf("options of output %s: hash: %q is not known", f.Name(), o.Hash),
 			"choose sha256, sha512 or sha1")
 	}
-	return writer{m, h, begin}, nil
+	sign, err := openSigner(o)
+	if err != nil {
+		return nil, fmt.Errorf("options of output %s: %w", f.Name(), err)
+	}
+	return writer{m, h, sign, begin}, nil
 }
 
 // Begin implements output.Writer.
 func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
-	return w.begin(&descriptor{Appliance: a, machines: w.machines, hash: w.hash, size: size}, a.Name, dir, size)
+	return w.begin(&descriptor{Appliance: a, machines: w.machines, hash: w.hash, signer: w.signer, size: size}, a.Name, dir, size)
 }
 
 // hash is a digest that manifests know.

@@ -143,3 +143,18 @@ func FuzzManifestEntry(f *testing.F) {
 		}
 	})
 }
+
+func FuzzSignature(f *testing.F) {
+	for _, name := range []string{"testdata/signed.cert"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if s, err := signature(text, "a.mf", []byte("SHA256(a.ovf)= 00\n")); s == nil && err == nil {
+			t.Error("neither a signature nor an error")
+		}
+	})
+}

@@ -160,8 +160,8 @@ func TestNoManifest(t *testing.T) {
 	if err := os.WriteFile(m.Dir.Path("hello-jvm.cert"), []byte("a signature"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if v := verdict(t, path); !v.Signed || v.State != ovf.Valid {
-		t.Errorf("with a certificate: %+v", v)
+	if v := verdict(t, path); !v.Signed || v.State != ovf.Broken || !strings.Contains(v.Problems[0], "no certificate") {
+		t.Errorf("with a signature by nobody: %+v", v)
 	}
 	if err := os.Remove(m.Dir.Path("hello-jvm.mf")); err != nil {
 		t.Fatal(err)

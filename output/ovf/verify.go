@@ -29,9 +29,11 @@ type Verdict struct {
 	State string `json:"state"`
 	// Algorithm is that of the digests, as manifests write it: "SHA256".
 	Algorithm string `json:"algorithm,omitempty"`
-	// Signed means that there is a certificate with a signature of the
-	// manifest. It is not verified.
-	Signed bool `json:"signed"`
+	// Signed means that there is a file with a signature of the manifest;
+	// Signature is by whom, if the file tells. A wrong signature is among the
+	// problems.
+	Signed    bool       `json:"signed"`
+	Signature *Signature `json:"signature,omitempty"`
 	// Problems say what is wrong with a broken package.
 	Problems []string `json:"problems,omitempty"`
 }
@@ -45,13 +47,13 @@ func (v *Verdict) problem(format string, args ...any) {
 }
 
 // Verify digests the files of the package and compares them with its manifest
-// (DSP0243 section 5.1). The error is for what could not be read at all.
+// (DSP0243 section 5.1), and the manifest with its signature. The error is for what could not be read at all.
 func (p *Package) Verify(ctx context.Context) (Verdict, error) {
 	name := p.files.find(".mf")
 	if name == "" {
 		return Verdict{State: NoManifest}, nil
 	}
-	v := Verdict{State: Valid, Signed: p.files.find(".cert") != ""}
+	v := Verdict{State: Valid}
 	r, n, err := p.files.open(name)
 	if err != nil {
 		return v, fmt.Errorf("opening the manifest: %w", err)
@@ -59,6 +61,9 @@ func (p *Package) Verify(ctx context.Context) (Verdict, error) {
 	text, err := readAll(r, n, maxManifest)
 	if err != nil {
 		return v, fmt.Errorf("reading the manifest: %w", err)
+	}
+	if err := p.verifySignature(&v, name, text); err != nil {
+		return v, err
 	}
 	covered := map[string]bool{}
 	for line := range strings.Lines(string(text)) {
