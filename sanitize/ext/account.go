@@ -20,16 +20,6 @@ func (a *account) tree() error {
 	})
 }
 
-// record accounts for an inode record in use at byte off.
-func (a *account) record(n *inode, off int64, owner string) error {
-	dead, err := a.f.deadInRecord(n)
-	if err != nil {
-		return err
-	}
-	a.split(off, a.f.inodeSize, dead, owner)
-	return nil
-}
-
 // content accounts for the blocks of n, and returns the entries of a
 // directory.
 func (a *account) content(n *inode, owner string) ([]dirent, error) {

@@ -10,7 +10,7 @@ import (
 
 // Regions accounts for every byte; see the package comment.
 func (f *filesystem) Regions(ctx context.Context, emit func(sanitize.Region) error) error {
-	a := &account{f: f, ctx: ctx, seen: visited{}, attrs: visited{}}
+	a := &account{f: f, ctx: ctx, seen: visited{}, attrs: visited{}, tables: map[int64]int64{}}
 	if err := a.boot(); err != nil {
 		return err
 	}
@@ -24,7 +24,8 @@ func (f *filesystem) Regions(ctx context.Context, emit func(sanitize.Region) err
 		}
 	}
 	end := f.blocks * f.block
-	u := &usage{f: f, ctx: ctx, group: -1, emit: emit, pieces: a.pieces}
+	t := &tables{f: f, ctx: ctx, group: a.tables, emit: emit}
+	u := &usage{f: f, ctx: ctx, group: -1, emit: t.region, pieces: a.pieces}
 	if err := sanitize.Tile(a.pieces, 0, end, u.claimed, u.unclaimed); err != nil {
 		return err
 	}
@@ -39,6 +40,7 @@ type account struct {
 	seen   visited // map blocks
 	attrs  visited // attribute blocks, which files share
 	done   inodeSet
+	tables map[int64]int64 // groups by the byte at which their inode table begins
 }
 
 func (a *account) bytes(off, n int64, c sanitize.Class, owner string) {
@@ -148,46 +150,4 @@ func (a *account) bitmaps(g int64) {
 		}
 		a.blocks(m.at, 1, class, m.owner)
 	}
-}
-
-// table accounts for the inode table of group g, and for the blocks of inodes
-// in use that no directory leads to.
-func (a *account) table(g int64) error {
-	f, at := a.f, a.f.groups[g].inodeTable*a.f.block
-	const owner = "inode table"
-	used, err := f.inodesInUse(g)
-	if err != nil {
-		return err
-	}
-	end := f.tableBlocks() * f.block
-	// Runs of records that are not in use become one piece.
-	free := int64(0)
-	for i := range f.inodesPerGroup {
-		num := uint32(g*f.inodesPerGroup + i + 1)
-		if used == nil || !used.set(i) {
-			if a.done.has(num) {
-				return fmt.Errorf("inode %d has a name and is free in the bitmap", num)
-			}
-			continue
-		}
-		if err := a.ctx.Err(); err != nil {
-			return err
-		}
-		a.bytes(at+free, i*f.inodeSize-free, sanitize.Stale, owner)
-		free = (i + 1) * f.inodeSize
-		n, err := f.inode(num)
-		if err != nil {
-			return err
-		}
-		if err := a.record(n, at+i*f.inodeSize, owner); err != nil {
-			return err
-		}
-		if !a.done.has(num) {
-			if _, err := a.content(n, fmt.Sprintf("inode %d", num)); err != nil {
-				return err
-			}
-		}
-	}
-	a.bytes(at+free, end-free, sanitize.Stale, owner)
-	return nil
 }

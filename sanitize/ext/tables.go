@@ -1,0 +1,103 @@
+package ext
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/sanitize"
+)
+
+// tableOwner owns the inode tables; no path equals it.
+const tableOwner = "inode table"
+
+// table accounts for the inode table of group g as a whole, and for the blocks
+// of inodes in use that no directory leads to.
+func (a *account) table(g int64) error {
+	f, at := a.f, a.f.groups[g].inodeTable*a.f.block
+	used, err := f.inodesInUse(g)
+	if err != nil {
+		return err
+	}
+	for i := range f.inodesPerGroup {
+		num := uint32(g*f.inodesPerGroup + i + 1)
+		named := a.done.has(num)
+		switch inUse := used != nil && used.set(i); {
+		case named == inUse:
+			continue
+		case named:
+			return fmt.Errorf("inode %d has a name and is free in the bitmap", num)
+		}
+		if err := a.ctx.Err(); err != nil {
+			return err
+		}
+		n, err := f.inode(num)
+		if err != nil {
+			return err
+		}
+		if _, err := a.content(n, fmt.Sprintf("inode %d", num)); err != nil {
+			return err
+		}
+	}
+	a.tables[at] = g
+	a.bytes(at, f.tableBlocks()*f.block, sanitize.Metadata, tableOwner)
+	return nil
+}
+
+// tables takes inode tables apart as they are emitted: most regions of a
+// filesystem lie in them, and they need not be sorted among the others.
+type tables struct {
+	f     *filesystem
+	ctx   context.Context
+	group map[int64]int64 // by the byte at which the table begins
+	emit  func(sanitize.Region) error
+}
+
+// region emits g, or the records of the inode table that it is.
+func (t *tables) region(g sanitize.Region) error {
+	if g.Owner != tableOwner {
+		return t.emit(g)
+	}
+	group := t.group[g.Off]
+	if err := t.records(group, g.Extent); err != nil {
+		return fmt.Errorf("reading the inodes of group %d: %w", group, err)
+	}
+	return nil
+}
+
+// records emits the inode table of a group, which lies at e. Runs of records
+// that are not in use become one region.
+func (t *tables) records(group int64, e disk.Extent) error {
+	f := t.f
+	used, err := f.inodesInUse(group)
+	if err != nil {
+		return err
+	}
+	a := account{f: f, ctx: t.ctx}
+	free := int64(0)
+	for i := int64(0); used != nil && i < f.inodesPerGroup; {
+		set, count := used.run(i, f.inodesPerGroup)
+		if !set {
+			i += count
+			continue
+		}
+		a.bytes(e.Off+free, i*f.inodeSize-free, sanitize.Stale, tableOwner)
+		for end := i + count; i < end; i++ {
+			if err := t.ctx.Err(); err != nil {
+				return err
+			}
+			n, err := f.inode(uint32(group*f.inodesPerGroup + i + 1))
+			if err != nil {
+				return err
+			}
+			dead, err := f.deadInRecord(n)
+			if err != nil {
+				return err
+			}
+			a.split(e.Off+i*f.inodeSize, f.inodeSize, dead, tableOwner)
+		}
+		free = i * f.inodeSize
+	}
+	a.bytes(e.Off+free, e.Len-free, sanitize.Stale, tableOwner)
+	return sanitize.Tile(a.pieces, e.Off, e.End(), t.emit, sanitize.Fill(sanitize.Unknown, tableOwner, t.emit))
+}
