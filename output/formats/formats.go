@@ -17,6 +17,7 @@ import (
 	"github.com/imgbuild/imgbuild/output/vhd"
 	"github.com/imgbuild/imgbuild/output/vhdx"
 	"github.com/imgbuild/imgbuild/output/vmdk"
+	"github.com/imgbuild/imgbuild/output/xen"
 )
 
 // All returns every format, sorted by name.
@@ -31,6 +32,7 @@ func All() []output.Format {
 		vhd.Format{},
 		vhdx.Format{},
 		vmdk.Format{},
+		xen.Format{},
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Name() < list[j].Name() })
 	return list

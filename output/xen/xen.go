@@ -1,0 +1,160 @@
+// Package xen writes the disk for Xen with configurations of xl (xl.cfg(5)),
+// one for each way in which a guest can run:
+//
+//	NAME-xen.raw          the disk, a sparse file
+//	NAME.pvh.cfg          PVH, GRUB-for-Xen reads the disk's menu
+//	NAME.pv.cfg           PV, the same way
+//	NAME.hvm.cfg          HVM, by firmware and the disk's boot loader
+//	NAME.pvh-direct.cfg   PVH, xl loads the kernel
+//	NAME.pv-direct.cfg    PV, xl loads the kernel
+//	NAME-xen.vmlinuz      that kernel, and its initramfs, NAME-xen.initrd
+//
+// The last four are there when the appliance has a kernel of its own. File
+// names are relative, so xl is called in their folder:
+//
+//	xl create -c NAME.pvh.cfg
+package xen
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/disk/raw"
+	"github.com/imgbuild/imgbuild/output"
+)
+
+// Format is the format for xl.
+type Format struct{}
+
+// Options are the options of a recipe.
+type Options struct {
+	// Grub is the folder of GRUB-for-Xen on the host; by default where
+	// Debian's package grub-xen-host has it.
+	Grub string `json:"grub"`
+	// Bridge is the host's bridge that the network card is on; by default
+	// what xl is configured for.
+	Bridge string `json:"bridge"`
+}
+
+// Name implements output.Format.
+func (Format) Name() string { return "xen" }
+
+// Summary implements output.Format.
+func (Format) Summary() string { return "raw disk with configurations of xl for PVH, PV and HVM" }
+
+// New implements output.Format.
+func (f Format) New(options json.RawMessage) (output.Writer, error) {
+	o := Options{Grub: "/usr/lib/grub-xen"}
+	if err := output.DecodeOptions(f, options, &o); err != nil {
+		return nil, err
+	}
+	return writer{f, o}, nil
+}
+
+type writer struct {
+	format  Format
+	options Options
+}
+
+// Begin implements output.Writer.
+func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
+	s := &sink{format: w.format, dir: dir}
+	g := guest{Options: w.options, Appliance: a, disk: a.Name + "-xen.raw"}
+	err := s.addKernel(&g)
+	if err == nil {
+		err = s.addConfigs(g)
+	}
+	if err == nil {
+		err = s.addDisk(g.disk, size)
+	}
+	if err != nil {
+		output.AbortAll(s.files...)
+		return nil, err
+	}
+	return s, nil
+}
+
+// sink takes the disk; its other files are complete when it begins.
+type sink struct {
+	disk.Sink
+	format Format
+	dir    *output.Dir
+	files  []*output.Pending
+}
+
+func (s *sink) create(name string) (*output.Pending, error) {
+	p, err := s.dir.Create(name)
+	if err == nil {
+		s.files = append(s.files, p)
+	}
+	return p, err
+}
+
+// addKernel copies the kernel and its initramfs, if there are any.
+func (s *sink) addKernel(g *guest) error {
+	for _, part := range []struct {
+		path, suffix string
+		name         *string
+	}{{g.Kernel.Image, ".vmlinuz", &g.kernel}, {g.Kernel.Initramfs, ".initrd", &g.initramfs}} {
+		if g.Kernel.Image == "" || part.path == "" {
+			continue
+		}
+		*part.name = g.Name + "-xen" + part.suffix
+		p, err := s.create(*part.name)
+		if err != nil {
+			return err
+		}
+		if err := copyFile(p, part.path); err != nil {
+			return fmt.Errorf("copying the kernel: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *sink) addConfigs(g guest) error {
+	for _, m := range g.modes() {
+		p, err := s.create(g.Name + "." + m.name + ".cfg")
+		if err != nil {
+			return err
+		}
+		if _, err := p.Write(g.config(m)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *sink) addDisk(name string, size int64) error {
+	p, err := s.create(name)
+	if err != nil {
+		return err
+	}
+	if s.Sink, err = raw.Create(p.File, size); err != nil {
+		return fmt.Errorf("making room for %d bytes: %w", size, err)
+	}
+	return nil
+}
+
+func copyFile(w io.Writer, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return err
+}
+
+// Commit implements output.Sink.
+func (s *sink) Commit() ([]output.File, error) { return output.Commit(s.format.Name(), s.files...) }
+
+// Abort implements output.Sink.
+func (s *sink) Abort() {
+	// What Close says of files that are dropped does not matter.
+	_ = s.Sink.Close()
+	output.AbortAll(s.files...)
+}
