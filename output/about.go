@@ -32,7 +32,7 @@ type NamedNetwork struct {
 
 // Property is a value that whoever installs the appliance may give.
 type Property struct {
-	// Key is unique; "network.dns" has two parts.
+	// Key is unique, and has neither periods nor colons.
 	Key string `json:"key"`
 	// Type is one of OVF: string, boolean, uint8 to uint64, sint8 to sint64,
 	// real32, real64.
@@ -63,7 +63,7 @@ type Configuration struct {
 // Translation has texts in another language than English.
 type Translation struct {
 	Language string `json:"language"` // as RFC 5646 has it: "de-DE"
-	// Licenses stand for those of About, one for one.
+	// Licenses stand for those of [About], one for one.
 	Licenses []string `json:"licenses,omitempty"`
 	// Texts are by what they translate: "annotation",
 	// "properties.KEY.label", "properties.KEY.description",

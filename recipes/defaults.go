@@ -55,6 +55,7 @@ func (r *Recipe) fill(given func(path string) bool) {
 	for i := range r.Test {
 		r.Test[i].fill(r.App)
 	}
+	r.OVF.fill()
 	if r.Outputs == nil {
 		r.Outputs = []Output{{Format: "raw"}}
 	}

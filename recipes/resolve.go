@@ -84,7 +84,7 @@ type Resolved struct {
 	Origins map[string]Origin
 	// Digest identifies what the appliance's disk is made of: "sha256:" and
 	// the digest of the recipe as JSON, without what does not change the disk
-	// (description, vendor, tests, budgets, outputs), and with paths relative to Dir.
+	// (description, vendor, tests, budgets, ovf, outputs), and with paths relative to Dir.
 	Digest string
 	// SourceDateEpoch is that of the options.
 	SourceDateEpoch int64
@@ -202,7 +202,7 @@ func (r *Resolved) finish(d *decoder, root *node) error {
 // digestOf hashes what the disk is a function of.
 func digestOf(r Recipe) (string, error) {
 	r.Description, r.Vendor, r.Test, r.Outputs = "", "", nil, nil
-	r.Budgets = Budgets{}
+	r.Budgets, r.OVF = Budgets{}, OVF{}
 	data, err := canonical(r)
 	if err != nil {
 		return "", err

@@ -67,6 +67,8 @@ type Recipe struct {
 	Targets []string `yaml:"targets,omitempty" json:"targets,omitempty" jsonschema:"minItems=1,enum=bios,enum=uefi,enum=direct,enum=pvh,enum=microvm,enum=virtio-legacy,enum=ec2,enum=vmware,enum=vmware-lsi,enum=virtualbox,enum=ide,enum=hyper-v,enum=xen-hvm,enum=xen-pvh,enum=xen-pv,enum=xen-pvh-direct,enum=xen-pv-direct"`
 	// Budgets are bounds that end a build when they are broken.
 	Budgets Budgets `yaml:"budgets,omitempty" json:"budgets,omitzero"`
+	// OVF is what OVF packages (the outputs ova and ovf) tell and ask.
+	OVF OVF `yaml:"ovf,omitempty" json:"ovf,omitzero"`
 	// Outputs are the formats to write.
 	Outputs []Output `yaml:"outputs,omitempty" json:"outputs,omitempty" jsonschema:"minItems=1"`
 }

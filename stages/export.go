@@ -145,8 +145,13 @@ func (s *Session) appliance(ctx context.Context, results map[string]builder.Outp
 	if err != nil {
 		return output.Appliance{}, err
 	}
+	about, err := s.about()
+	if err != nil {
+		return output.Appliance{}, err
+	}
 	a := output.Appliance{
-		Name: r.Name, Version: r.Version, Description: r.Description, Vendor: r.Vendor,
+		About: about,
+		Name:  r.Name, Version: r.Version, Description: r.Description, Vendor: r.Vendor,
 		Digest: string(s.Recipe.Digest), Created: s.Options.Epoch,
 		CPUs: r.Guest.CPUs, Memory: int64(r.Guest.Memory), Firmware: "any", Ports: r.App.Ports,
 		Kernel: kernel,

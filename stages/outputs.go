@@ -62,12 +62,17 @@ func (s *Session) settings() (string, error) {
 			digests[o.Format+"."+key] = sum
 		}
 	}
+	about, err := s.about()
+	if err != nil {
+		return "", err
+	}
 	text, err := json.Marshal(struct {
 		Outputs     []recipes.Output  `json:"outputs"`
 		Files       map[string]string `json:"files,omitempty"`
 		Description string            `json:"description,omitempty"`
 		Vendor      string            `json:"vendor,omitempty"`
+		About       output.About      `json:"about,omitzero"`
 		Limit       recipes.Size      `json:"limit,omitempty"`
-	}{r.Outputs, digests, r.Description, r.Vendor, r.Budgets.OutputSize})
+	}{r.Outputs, digests, r.Description, r.Vendor, about, r.Budgets.OutputSize})
 	return string(text), err
 }

@@ -112,14 +112,20 @@ func (r *Result) loseSome(m ovf.Machine, a output.Appliance) {
 	r.loseHardware(m)
 }
 
-// loseHardware notes models: a package is written with those that fit its
-// kind of importer.
+// loseHardware notes models, for a package is written with those that fit its
+// kind of importer; and what a guest of ours would not ask for.
 func (r *Result) loseHardware(m ovf.Machine) {
 	for _, c := range m.Controllers {
 		r.lose("controller", c)
 	}
 	for _, n := range m.Adapters {
 		r.lose("network card", strings.TrimSpace(n.Model+" on "+n.Network))
+	}
+	for _, p := range m.Properties {
+		r.lose("property", p.Key)
+	}
+	if m.Licenses > 0 {
+		r.lose("license agreements", fmt.Sprint(m.Licenses))
 	}
 }
 
