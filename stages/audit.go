@@ -101,7 +101,7 @@ func (s *Session) readBack(ctx context.Context, path, format string) error {
 		return err
 	}
 	defer closer.Close()
-	if container != format { // a kernel, a description, another archive
+	if container == "raw" && format != "raw" { // a kernel, a description, an archive
 		return nil
 	}
 	return verdict(ctx, r, settings)

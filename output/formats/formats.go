@@ -9,9 +9,14 @@ import (
 
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
+	"github.com/imgbuild/imgbuild/output/azure"
+	"github.com/imgbuild/imgbuild/output/gcp"
 	"github.com/imgbuild/imgbuild/output/kernel"
+	"github.com/imgbuild/imgbuild/output/libvirt"
 	"github.com/imgbuild/imgbuild/output/oci"
+	"github.com/imgbuild/imgbuild/output/openstack"
 	"github.com/imgbuild/imgbuild/output/ovf"
+	"github.com/imgbuild/imgbuild/output/proxmox"
 	"github.com/imgbuild/imgbuild/output/qcow2"
 	"github.com/imgbuild/imgbuild/output/raw"
 	"github.com/imgbuild/imgbuild/output/vhd"
@@ -23,10 +28,15 @@ import (
 // All returns every format, sorted by name.
 func All() []output.Format {
 	list := []output.Format{
+		azure.Format{},
+		gcp.Format{},
 		kernel.Format{},
+		libvirt.Format{},
 		oci.Format{},
+		openstack.Format{},
 		ovf.OVA{},
 		ovf.OVF{},
+		proxmox.Format{},
 		qcow2.Format{},
 		raw.Format{},
 		vhd.Format{},
