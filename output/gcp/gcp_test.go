@@ -26,15 +26,15 @@ func check(t *testing.T, m outputtest.Made) {
 	tar := disktest.Program(t, "tar", "tar")
 	path := m.Dir.Path("hello-jvm-gcp.tar.gz")
 	checkMagic(t, path)
-	if list := disktest.Run(t, tar, "-tzf", path); strings.TrimSpace(list) != "disk.raw" {
-		t.Errorf("the archive holds %q", list)
-	}
-	if m.Disk.Size() > 1<<30 {
-		return // unpacking its holes takes too long
+	if testing.Short() || m.Disk.Size() > 1<<30 {
+		return // unpacking a GiB of holes takes seconds
 	}
 	raw := filepath.Join(t.TempDir(), "disk.raw")
-	if size := unpack(t, exec.CommandContext(t.Context(), tar, "-xzOf", path), raw); size != 1<<30 {
-		t.Errorf("disk.raw has %d bytes for a disk of %d", size, m.Disk.Size())
+	var members strings.Builder
+	cmd := exec.CommandContext(t.Context(), tar, "-xvzOf", path)
+	cmd.Stderr = &members // beside the content
+	if size := unpack(t, cmd, raw); size != 1<<30 || members.String() != "disk.raw\n" {
+		t.Errorf("the archive holds %q of %d bytes for a disk of %d", members.String(), size, m.Disk.Size())
 	}
 	outputtest.Compare(t, m, "raw", raw)
 }
