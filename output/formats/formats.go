@@ -12,6 +12,7 @@ import (
 	"github.com/imgbuild/imgbuild/output/azure"
 	"github.com/imgbuild/imgbuild/output/gcp"
 	"github.com/imgbuild/imgbuild/output/kernel"
+	"github.com/imgbuild/imgbuild/output/kubevirt"
 	"github.com/imgbuild/imgbuild/output/libvirt"
 	"github.com/imgbuild/imgbuild/output/oci"
 	"github.com/imgbuild/imgbuild/output/openstack"
@@ -19,6 +20,7 @@ import (
 	"github.com/imgbuild/imgbuild/output/proxmox"
 	"github.com/imgbuild/imgbuild/output/qcow2"
 	"github.com/imgbuild/imgbuild/output/raw"
+	"github.com/imgbuild/imgbuild/output/vagrant"
 	"github.com/imgbuild/imgbuild/output/vhd"
 	"github.com/imgbuild/imgbuild/output/vhdx"
 	"github.com/imgbuild/imgbuild/output/vmdk"
@@ -31,6 +33,7 @@ func All() []output.Format {
 		azure.Format{},
 		gcp.Format{},
 		kernel.Format{},
+		kubevirt.Format{},
 		libvirt.Format{},
 		oci.Format{},
 		openstack.Format{},
@@ -39,6 +42,7 @@ func All() []output.Format {
 		proxmox.Format{},
 		qcow2.Format{},
 		raw.Format{},
+		vagrant.Format{},
 		vhd.Format{},
 		vhdx.Format{},
 		vmdk.Format{},
