@@ -46,6 +46,8 @@ type Finding struct {
 
 	Severity   secret.Severity  `json:"severity"`
 	Confidence carve.Confidence `json:"confidence"`
+	// Example is set for a secret in the documentation of a package.
+	Example bool `json:"example,omitempty"`
 	// Text is masked: see [secret.Mask].
 	Text string `json:"text,omitempty"`
 	// Detail is what a reader wants to know besides.

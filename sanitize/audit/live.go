@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize"
+	"github.com/imgbuild/imgbuild/sanitize/audit/secret"
 )
 
 // headSize is how much of a file rules of paths see, in bytes.
@@ -56,7 +58,14 @@ func (a *auditor) scanFile(w *worker, volume int, f sanitize.File) result {
 	if err != nil {
 		return fail(err)
 	}
+	s := source{asReader{c}, disk.Extent{Len: f.Size}, f.Path}
+	head := make([]byte, min(8, s.Len))
+	if n, err := s.ReadAt(head, 0); n < len(head) {
+		return fail(readError(err))
+	}
+	program := secret.IsProgram(head)
 	emit := func(x Finding) {
+		a.weigh(&x, f.Path, program)
 		x.Class, x.Owner, x.FileOffset, x.volume = sanitize.Live, clean(f.Path), x.Offset, volume
 		if at, ok := locate(c, x.FileOffset); ok {
 			x.Offset, x.volume = v.Off+at, -1
@@ -64,7 +73,6 @@ func (a *auditor) scanFile(w *worker, volume int, f sanitize.File) result {
 		res.found.add(x)
 	}
 	w.outer.unpack = nil
-	s := source{asReader{c}, disk.Extent{Len: f.Size}, f.Path}
 	if err := a.checkHead(s, emit); err != nil {
 		return fail(err)
 	}
@@ -77,10 +85,23 @@ func (a *auditor) scanFile(w *worker, volume int, f sanitize.File) result {
 			res.scanned += e.Len
 		}
 	}
-	if err := a.unpack(w, s, emit); err != nil {
+	if err := a.unpack(w, s, head, emit); err != nil {
 		return fail(err)
 	}
 	return res
+}
+
+// weigh lowers a secret in a manual or in the middle of a program: most are
+// examples and keys for testing.
+func (a *auditor) weigh(x *Finding, path string, program bool) {
+	if x.Kind != Secret {
+		return
+	}
+	var note string
+	if x.Severity, note = a.Rules.Weigh(x.Rule, x.Severity, path, program); note != "" {
+		x.Example = secret.InDocumentation(path)
+		x.Detail = strings.TrimPrefix(x.Detail+", "+note, ", ")
+	}
 }
 
 // checkHead tries the rules of paths.

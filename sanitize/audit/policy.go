@@ -30,7 +30,8 @@ type Policy struct {
 	Residue carve.Confidence `yaml:"residue,omitempty"`
 	// Names forbids names of deleted files.
 	Names bool `yaml:"names,omitempty"`
-	// Demands forbid findings of rules whatever their severity.
+	// Demands forbid findings of rules whatever their severity, but no
+	// examples.
 	Demands []Demand `yaml:"demands,omitempty"`
 }
 
@@ -80,7 +81,7 @@ func PolicyNamed(name string) (Policy, error) {
 // forbids names what of the policy f breaks; "" when it may stay.
 func (p Policy) forbids(f *Finding) string {
 	for _, d := range p.Demands {
-		if slices.Contains(d.Rules, f.Rule) && f.Kind == Secret {
+		if slices.Contains(d.Rules, f.Rule) && f.Kind == Secret && !f.Example {
 			return d.ID
 		}
 	}

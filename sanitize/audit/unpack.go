@@ -49,15 +49,11 @@ func (b *budget) ReadAt(p []byte, off int64) (int, error) {
 // whatever their content.
 var zipNames = []string{".zip", ".jar", ".war", ".ear", ".apk", ".aar", ".whl", ".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp", ".egg", ".nupkg"}
 
-// unpack scans what a live archive holds, one level deep. An archive that is
-// damaged is none.
-func (a *auditor) unpack(w *worker, s source, emit func(Finding)) error {
-	head := make([]byte, min(4, s.Len))
-	if n, err := s.ReadAt(head, 0); n < len(head) {
-		return readError(err)
-	}
+// unpack scans what a live archive that begins with head holds, one level
+// deep. An archive that is damaged is none.
+func (a *auditor) unpack(w *worker, s source, head []byte, emit func(Finding)) error {
 	switch {
-	case string(head) == "PK\x03\x04" && slices.Contains(zipNames, strings.ToLower(path.Ext(s.path))):
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")) && slices.Contains(zipNames, strings.ToLower(path.Ext(s.path))):
 		return a.unpackZip(w, s, maxUnpacked, emit)
 	case bytes.HasPrefix(head, []byte("\x1f\x8b\x08")):
 		return a.unpackGzip(w, s, emit)

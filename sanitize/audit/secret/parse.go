@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml"
 
@@ -35,10 +37,18 @@ type Allow struct {
 	glob *glob
 }
 
-// Builtin returns the rules that come with imgbuild.
-func Builtin() ([]Rule, error) {
+// parseBuiltin compiles the rules that come with imgbuild, once for all audits:
+// it takes longer than to scan a small image.
+var parseBuiltin = sync.OnceValues(func() ([]Rule, error) {
 	f, err := Parse(bytes.NewReader(builtin))
 	return f.Rules, err
+})
+
+// Builtin returns the rules that come with imgbuild. The list is the caller's;
+// what the rules hold is shared and must not be changed.
+func Builtin() ([]Rule, error) {
+	rules, err := parseBuiltin()
+	return slices.Clone(rules), err
 }
 
 // BuiltinText returns the text of these rules.

@@ -80,8 +80,9 @@ type Rule struct {
 	Protected *Protected `yaml:"protected,omitempty"`
 
 	Files []string `yaml:"files,omitempty"`
-	// Embedded is the severity of one of Files in the middle of another file;
-	// that of the rule unless set. Programs carry keys for testing themselves.
+	// Embedded is the severity of one of Files in the middle of another file,
+	// and the most of a match in a program; that of the rule unless set.
+	// Programs carry keys for testing themselves.
 	Embedded Severity `yaml:"embedded,omitempty"`
 
 	// Paths are patterns: "*" within a name, "**" across folders.
