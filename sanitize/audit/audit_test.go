@@ -266,6 +266,32 @@ func TestAllow(t *testing.T) {
 	}
 }
 
+// TestExamples lists what stands in manuals and forbids none of it, but what
+// stands elsewhere, and keeps a key in a program below one in a file.
+func TestExamples(t *testing.T) {
+	key := privateKey(t)
+	path := filesystem(t, map[string][]byte{
+		"usr/share/doc/app/example.pem": key,
+		"usr/share/doc/app/app.jar":     archive(t, "key.pem", string(key)),
+		"usr/lib/app.so":                append([]byte("\x7fELF\x02\x01\x01\x00"), key...),
+		"srv/key.pem":                   key,
+	})
+	opts := options(t, "public")
+	got := map[string]string{}
+	for _, f := range run(t, open(t, path), opts).Findings {
+		if f.Rule == "private-key" {
+			got[f.Owner] = strings.TrimSpace(f.Severity.String() + " " + f.Forbidden)
+		}
+	}
+	want := map[string]string{
+		"/usr/share/doc/app/example.pem": "low", "/usr/share/doc/app/app.jar": "low",
+		"/usr/lib/app.so": "medium public/no-credentials", "/srv/key.pem": "high public/no-credentials",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestSameReport shows that neither the number of goroutines nor a second run
 // changes a report.
 func TestSameReport(t *testing.T) {

@@ -71,8 +71,14 @@ func FuzzVolume(f *testing.F) {
 		if _, err := d.WriteAt(b, 0); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := sanitize.Read(ctx, d, []sanitize.Driver{exfat.Driver{}}, sanitize.ReadOptions{}); err != nil {
+		l, err := sanitize.Read(ctx, d, []sanitize.Driver{exfat.Driver{}}, sanitize.ReadOptions{})
+		if err != nil {
 			return
+		}
+		if r, ok := l.Volumes[0].Rememberer(); ok {
+			if err := r.Remnants(ctx, func(sanitize.Remnant) error { return nil }); err != nil {
+				t.Fatalf("a volume that has a ledger does not tell names: %v", err)
+			}
 		}
 		report, err := sanitize.Scrub(ctx, d, sanitize.Options{Drivers: []sanitize.Driver{exfat.Driver{}}})
 		if err != nil {

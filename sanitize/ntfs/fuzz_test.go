@@ -119,6 +119,9 @@ func FuzzVolume(f *testing.F) {
 		if err != nil || l.Volumes[0].Driver == "" {
 			return
 		}
+		if r, ok := l.Volumes[0].Rememberer(); ok {
+			_ = r.Remnants(ctx, func(sanitize.Remnant) error { return nil })
+		}
 		d := disk.NewMemory(e.Size())
 		if _, err := d.WriteAt(e.whole(), 0); err != nil {
 			t.Fatal(err)

@@ -1,0 +1,94 @@
+package exfat
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"unicode/utf16"
+
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/sanitize"
+)
+
+// Remnants implements [sanitize.Rememberer]: the entries of deleted files in
+// directories that live. A deletion clears no more than the bit that says that
+// an entry is in use, so a name is whole until its entries are used anew.
+func (v *volume) Remnants(ctx context.Context, fn func(sanitize.Remnant) error) error {
+	var dead []sanitize.Region
+	t := &tree{volume: v, chained: numbers{}, piece: func(g sanitize.Region) {
+		if g.Class == sanitize.Stale && strings.HasPrefix(g.Owner, "directory ") {
+			dead = append(dead, g)
+		}
+	}}
+	if err := t.walk(ctx); err != nil {
+		return err
+	}
+	r := remnants{fn: fn, last: -1}
+	buf := make([]byte, v.sector)
+	for _, g := range dead {
+		for off := g.Off / dirEntry * dirEntry; off+dirEntry <= g.End(); {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			sector := disk.Extent{Off: off / v.sector * v.sector, Len: v.sector}
+			if err := sanitize.ReadFull(v.r, buf, sector.Off); err != nil {
+				return fmt.Errorf("reading %s: %w", g.Owner, err)
+			}
+			for ; off+dirEntry <= min(sector.End(), g.End()); off += dirEntry {
+				if err := r.entry(buf[off-sector.Off:][:dirEntry], off, g.Owner); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return r.flush()
+}
+
+// remnants puts the pieces of deleted names together.
+type remnants struct {
+	fn    func(sanitize.Remnant) error
+	last  int64 // the entry before, -1 for none
+	at    int64 // the first piece of the name
+	owner string
+	chars []uint16
+	want  int // characters that the stream entry tells; 0 without one
+}
+
+// entry takes an entry that is not in use, whatever its bit says.
+func (r *remnants) entry(e []byte, off int64, owner string) error {
+	kind := e[0] | typeInUse
+	follows := r.last == off-dirEntry
+	r.last = off
+	if kind != typeName || !follows {
+		if err := r.flush(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case e[0] == typeEnd:
+	case kind == typeStream:
+		r.want = int(e[offNameLen])
+	case kind == typeName && e[offStreamFlags] == 0 && len(r.chars) < r.want:
+		if len(r.chars) == 0 {
+			r.at, r.owner = off, owner
+		}
+		for at := offChars; at < dirEntry; at += 2 {
+			r.chars = append(r.chars, binary.LittleEndian.Uint16(e[at:]))
+		}
+	}
+	return nil
+}
+
+// flush tells the name that was put together; its end may be overwritten.
+// Names without their stream entry are left out: in a cluster that held a file,
+// text looks so too.
+func (r *remnants) flush() error {
+	chars := r.chars[:min(len(r.chars), r.want)]
+	r.chars, r.want = r.chars[:0], 0
+	name, _, _ := strings.Cut(string(utf16.Decode(chars)), "\x00")
+	if name == "" {
+		return nil
+	}
+	return r.fn(sanitize.Remnant{Name: name, Off: r.at, Where: r.owner})
+}
