@@ -9,7 +9,7 @@ SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 BUILD_PACKAGES := build-essential bc bison flex libelf-dev libssl-dev dwarves kmod cpio rsync ccache \
 	openjdk-17-jdk-headless erofs-utils squashfs-tools e2fsprogs dosfstools mtools syslinux \
 	fakeroot bubblewrap util-linux binutils xz-utils zstd qemu-system-x86 qemu-system-data seabios ovmf curl
-TEST_PACKAGES := qemu-utils gdisk fdisk foremost zerofree xfsprogs btrfs-progs attr ntfs-3g fuse3 exfatprogs exfat-fuse proot skopeo docker-registry \
+TEST_PACKAGES := systemd-boot-efi qemu-utils gdisk fdisk foremost zerofree xfsprogs btrfs-progs attr ntfs-3g fuse3 exfatprogs exfat-fuse proot skopeo docker-registry \
 	libxml2-utils nbdkit netcat-openbsd gnupg dpkg-dev iproute2 udhcpd dnsmasq-base lz4 jq git \
 	linux-source-6.1 linux-source-6.12 python3-kazoo chromium syslinux-common grub-common rpm rpm2cpio \
 	testdisk sleuthkit lvm2 genisoimage xorriso grub-pc-bin libvirt-clients vagrant
