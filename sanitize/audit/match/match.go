@@ -29,7 +29,9 @@ type Anchor struct {
 // Set finds anchors. It does not change and serves many goroutines.
 type Set struct {
 	anchors []Anchor
-	// pairs tells, for each pair of bytes, whether an anchor holds it.
+	// pairs tells, for each pair of bytes, what may follow it in an anchor: a
+	// bit for each value of the three low bits of the next byte. It is zero
+	// for a pair that no anchor holds.
 	pairs [1 << 16]uint8
 	// lists leads from a pair to the anchors that it may belong to.
 	lists [1 << 16][]place
@@ -97,10 +99,22 @@ func (s *Set) add(a Anchor, p place) {
 	for _, x := range cases(a.Bytes[p.at], a.Fold) {
 		for _, y := range cases(a.Bytes[p.at+1], a.Fold) {
 			pair := uint16(x) | uint16(y)<<8
-			s.pairs[pair] = 1
+			s.pairs[pair] |= a.following(p.at + 2)
 			s.lists[pair] = append(s.lists[pair], p)
 		}
 	}
+}
+
+// following returns the bits of what may stand at byte at of the anchor; all
+// of them behind its end.
+func (a Anchor) following(at int) (bits uint8) {
+	if at >= len(a.Bytes) {
+		return 0xff
+	}
+	for _, c := range cases(a.Bytes[at], a.Fold) {
+		bits |= 1 << (c & 7)
+	}
+	return bits
 }
 
 func cases(b byte, fold bool) []byte {
@@ -132,7 +146,8 @@ func (s *Set) Find(b []byte, from, to int, hit func(anchor, pos int)) {
 func (s *Set) some(b []byte, from, to int, hit func(anchor, pos int)) {
 	for i := from; i < to && i+2 <= len(b); i += 2 {
 		pair := binary.LittleEndian.Uint16(b[i:])
-		if s.pairs[pair] == 0 {
+		next := s.pairs[pair]
+		if next == 0 || i+2 < len(b) && next>>(b[i+2]&7)&1 == 0 {
 			continue
 		}
 		for _, p := range s.lists[pair] {
