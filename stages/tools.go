@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -94,20 +93,21 @@ func toolComplaints(ctx context.Context, w *builder.Work, env []string, name str
 	cmd.Dir = w.Dir
 	cmd.Env = append([]string{"PATH=" + toolPath(), "LC_ALL=C", "HOME=" + w.Dir, "TMPDIR=" + w.Dir}, env...)
 	var out, complaints bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, io.MultiWriter(&out, &complaints)
+	cmd.Stdout, cmd.Stderr = &out, &complaints
 	w.Log.Debug("running", "program", name, "args", args)
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		if strings.Contains(out.String(), "No space left on device") {
+		said := out.String() + complaints.String()
+		if strings.Contains(said, "No space left on device") {
 			return "", fault.New(fault.Environment, fmt.Errorf("running %s: no space left on device", name),
 				"free some space, or name another folder with --cache-dir")
 		}
 		if errors.Is(err, exec.ErrNotFound) {
 			return "", fault.New(fault.Environment, fmt.Errorf("%s is not installed", name), install(name))
 		}
-		return "", fmt.Errorf("running %s: %w\n%s", name, err, lastLines(out.String(), 12))
+		return "", fmt.Errorf("running %s: %w\n%s", name, err, lastLines(said, 12))
 	}
 	return complaints.String(), nil
 }
