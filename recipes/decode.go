@@ -134,10 +134,9 @@ func (d *decoder) unknown(e *entry, fields []field, path string) {
 		names[i] = f.name
 	}
 	hint := didYouMean(e.name, names)
-	if suggest(e.name, names) == "" {
-		if place := placeOf(e.name); place != "" {
-			hint = "it belongs in `" + place + "`"
-		}
+	// A key that is right elsewhere is not a slip of the pen.
+	if place := placeOf(e.name); place != "" {
+		hint = "it belongs in `" + place + "`"
 	}
 	d.problems.add(e.at, join(path, e.name), hint, "unknown key `%s` in %s", e.name, orRecipe(path))
 }

@@ -3,11 +3,13 @@ package recipes
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"path"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -122,27 +124,31 @@ func structType(t reflect.Type) reflect.Type {
 	return t
 }
 
-// placeOf finds where in a recipe a key is allowed: "runtime" for "jvm". It
-// is empty when there is no such place, or more than one.
+// placeOf finds where in a recipe a key is allowed: "runtime" for "jvm". Of
+// several places it is the one nearest to the root; it is empty when there is
+// no such place, or more than one equally near.
 func placeOf(name string) string {
-	var places []string
-	var walk func(t reflect.Type, path string)
-	walk = func(t reflect.Type, path string) {
+	places := map[int][]string{} // by depth
+	var walk func(t reflect.Type, path string, depth int)
+	walk = func(t reflect.Type, path string, depth int) {
 		if t = structType(t); t == nil {
 			return
 		}
 		for _, f := range fieldsOf(t) {
 			if f.name == name {
-				places = append(places, path)
+				places[depth] = append(places[depth], path)
 			}
-			walk(t.Field(f.index).Type, join(path, f.name))
+			walk(t.Field(f.index).Type, join(path, f.name), depth+1)
 		}
 	}
-	walk(reflect.TypeFor[Recipe](), "")
-	if len(places) != 1 {
-		return ""
+	walk(reflect.TypeFor[Recipe](), "", 0)
+	for _, depth := range slices.Sorted(maps.Keys(places)) {
+		if len(places[depth]) > 1 {
+			return ""
+		}
+		return places[depth][0]
 	}
-	return places[0]
+	return ""
 }
 
 func checkGuestPath(text string) error {

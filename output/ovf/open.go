@@ -126,6 +126,30 @@ func (p *Package) read() error {
 	return nil
 }
 
+// Text returns the descriptor as it is written. The caller must not change it.
+func (p *Package) Text() []byte { return p.text }
+
+// OpenFile opens a file of the package by the name that the descriptor gives
+// it, and returns its size, in bytes. It can be read until the package is
+// closed.
+func (p *Package) OpenFile(name string) (io.ReaderAt, int64, error) { return p.files.open(name) }
+
+// ReadManifest returns the manifest and its name, which is empty when there is
+// none.
+func (p *Package) ReadManifest() (name string, text []byte, err error) {
+	if name = p.files.find(".mf"); name == "" {
+		return "", nil, nil
+	}
+	r, n, err := p.files.open(name)
+	if err != nil {
+		return name, nil, fmt.Errorf("opening the manifest: %w", err)
+	}
+	if text, err = readAll(r, n, maxManifest); err != nil {
+		return name, nil, fmt.Errorf("reading the manifest: %w", err)
+	}
+	return name, text, nil
+}
+
 // Close gives back the files of the package, those of its disks too.
 func (p *Package) Close() error { return p.files.Close() }
 

@@ -150,12 +150,18 @@ type foreignSection struct {
 	Networks   []foreignNetwork `xml:"Network"`
 }
 
-// parse reads a descriptor.
-func parse(text []byte) (*foreignEnvelope, error) {
+// NewDecoder returns a decoder of a descriptor's XML, in any encoding that is
+// read.
+func NewDecoder(text []byte) *xml.Decoder {
 	d := xml.NewDecoder(bytes.NewReader(text))
 	d.CharsetReader = latin
+	return d
+}
+
+// parse reads a descriptor.
+func parse(text []byte) (*foreignEnvelope, error) {
 	var e foreignEnvelope
-	if err := d.Decode(&e); err != nil {
+	if err := NewDecoder(text).Decode(&e); err != nil {
 		return nil, fmt.Errorf("parsing the descriptor: %w", err)
 	}
 	if e.XMLName.Local != "Envelope" {

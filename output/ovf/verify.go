@@ -49,18 +49,13 @@ func (v *Verdict) problem(format string, args ...any) {
 // Verify digests the files of the package and compares them with its manifest
 // (DSP0243 section 5.1), and the manifest with its signature. The error is for what could not be read at all.
 func (p *Package) Verify(ctx context.Context) (Verdict, error) {
-	name := p.files.find(".mf")
+	v := Verdict{State: Valid}
+	name, text, err := p.ReadManifest()
+	if err != nil {
+		return v, err
+	}
 	if name == "" {
 		return Verdict{State: NoManifest}, nil
-	}
-	v := Verdict{State: Valid}
-	r, n, err := p.files.open(name)
-	if err != nil {
-		return v, fmt.Errorf("opening the manifest: %w", err)
-	}
-	text, err := readAll(r, n, maxManifest)
-	if err != nil {
-		return v, fmt.Errorf("reading the manifest: %w", err)
 	}
 	if err := p.verifySignature(&v, name, text); err != nil {
 		return v, err
