@@ -18,7 +18,7 @@ TEST_PACKAGES := systemd-boot-efi qemu-utils gdisk fdisk foremost zerofree xfspr
 DOCKER_PACKAGES := $(if $(shell PATH=$$PATH:/usr/sbin command -v dockerd),,docker.io) iptables slirp4netns mmdebstrap curl
 
 # The tests that test-slow runs; it sets IMGBUILD_TEST_SLOW=1 for them.
-SLOW := TestPowerCuts|TestXen|TestLarge
+SLOW := TestPowerCuts|TestXen|TestLarge|TestBalloon
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
@@ -61,7 +61,7 @@ test: tools lint examples build
 # What takes minutes under emulation and is too long for every change.
 test-slow: tools examples build
 	@mkdir -p out && test/prepare.sh out/test > out/test.env
-	env $$(cat out/test.env) IMGBUILD_TEST_SLOW=1 $(GO) test -timeout 120m -v -run '$(SLOW)' ./kernel/init ./vm ./disk/packed
+	env $$(cat out/test.env) IMGBUILD_TEST_SLOW=1 $(GO) test -timeout 120m -v -run '$(SLOW)' ./kernel/init ./vm ./disk/packed ./cmd/imgbuild
 
 test-short: $(INIT)
 	$(GO) test -short ./...

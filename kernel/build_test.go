@@ -69,7 +69,7 @@ func TestConfigure(t *testing.T) {
 				}
 			}
 			hints := strings.Join(fault.HintsOf(err), "\n")
-			for _, want := range []string{"did you mean CONFIG_VIRTIO_BLK", "CONFIG_SCSI_VIRTIO depends on VIRTIO"} {
+			for _, want := range []string{"did you mean CONFIG_VIRTIO_BLK", "CONFIG_SCSI_VIRTIO depends on SCSI_LOWLEVEL && SCSI, and on VIRTIO"} {
 				if !strings.Contains(hints, want) {
 					t.Errorf("hints %q lack %q", hints, want)
 				}

@@ -142,13 +142,11 @@ func placeOf(name string) string {
 		}
 	}
 	walk(reflect.TypeFor[Recipe](), "", 0)
-	for _, depth := range slices.Sorted(maps.Keys(places)) {
-		if len(places[depth]) > 1 {
-			return ""
-		}
-		return places[depth][0]
+	depths := slices.Sorted(maps.Keys(places))
+	if len(depths) == 0 || len(places[depths[0]]) > 1 {
+		return ""
 	}
-	return ""
+	return places[depths[0]][0]
 }
 
 func checkGuestPath(text string) error {
