@@ -12,42 +12,6 @@ import (
 	"github.com/imgbuild/imgbuild/sanitize/fstest"
 )
 
-// change is one call that changes a disk.
-type change struct {
-	off  int64
-	data []byte // nil for a punch
-	n    int64
-}
-
-// recorder notes the changes in their order.
-type recorder struct {
-	disk.Writer
-	changes []change
-}
-
-func (r *recorder) WriteAt(p []byte, off int64) (int, error) {
-	r.changes = append(r.changes, change{off: off, data: append([]byte(nil), p...)})
-	return r.Writer.WriteAt(p, off)
-}
-
-func (r *recorder) Punch(off, n int64) error {
-	r.changes = append(r.changes, change{off: off, n: n})
-	return r.Writer.Punch(off, n)
-}
-
-func (c change) make(t *testing.T, w disk.Writer) {
-	t.Helper()
-	var err error
-	if c.data != nil {
-		_, err = w.WriteAt(c.data, c.off)
-	} else {
-		err = w.Punch(c.off, c.n)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // prefixes bounds how many cuts are judged.
 const prefixes = 24
 
@@ -67,45 +31,45 @@ func TestCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	r := &recorder{Writer: w}
+	r := &fstest.Recorder{Writer: w}
 	if _, err := sanitize.Scrub(ctx, r, opts); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.changes) < 10 {
-		t.Fatalf("only %d changes", len(r.changes))
+	if len(r.Changes) < 10 {
+		t.Fatalf("only %d changes", len(r.Changes))
 	}
-	step := max(len(r.changes)/prefixes, 1)
+	step := max(len(r.Changes)/prefixes, 1)
 	if testing.Short() {
 		step *= 6
 	}
 	if fstest.Contains(t, whole, []byte("GONE-PARTITION")) {
 		t.Error("a deleted partition's name is still there")
 	}
-	for n := 1; n < len(r.changes); n += step {
+	for n := 1; n < len(r.Changes); n += step {
 		fstest.Copy(t, dirty, cut)
 		f, err := disk.OpenFileRW(cut)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range r.changes[:n] {
-			c.make(t, f)
+		for _, c := range r.Changes[:n] {
+			c.Apply(t, f)
 		}
 		// Between the two copies of the GPT, which come last, sgdisk would find
 		// that they differ.
-		if n < len(r.changes)-1 {
+		if n < len(r.Changes)-1 {
 			judge(t, cut)
 		} else if table, err := part.Parse(f); err != nil || len(table.Notes) > 1 {
 			t.Errorf("the table has the notes %v (%v)", table.Notes, err)
 		}
 		if _, err := sanitize.Scrub(ctx, f, opts); err != nil {
-			t.Fatalf("after %d of %d changes: %v", n, len(r.changes), err)
+			t.Fatalf("after %d of %d changes: %v", n, len(r.Changes), err)
 		}
 		if err := f.Close(); err != nil {
 			t.Fatal(err)
 		}
 		fstest.SameBytes(t, whole, cut)
 		if t.Failed() {
-			t.Fatalf("cut after %d of %d changes, the last %d bytes at %d", n, len(r.changes), len(r.changes[n-1].data), r.changes[n-1].off)
+			t.Fatalf("cut after %d of %d changes, the last %v", n, len(r.Changes), r.Changes[n-1])
 		}
 	}
 }

@@ -2,6 +2,7 @@ package fstest
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -9,30 +10,38 @@ import (
 	"github.com/imgbuild/imgbuild/sanitize"
 )
 
-// change is one call that changes a disk.
-type change struct {
+// Change is one call that changes a disk.
+type Change struct {
 	off  int64
 	data []byte // nil for a punch
 	n    int64
 }
 
-// recorder notes the changes in their order.
-type recorder struct {
-	disk.Writer
-	changes []change
+// String tells the place of the change.
+func (c Change) String() string {
+	return fmt.Sprintf("%d bytes at byte %d", max(c.n, int64(len(c.data))), c.off)
 }
 
-func (r *recorder) WriteAt(p []byte, off int64) (int, error) {
-	r.changes = append(r.changes, change{off: off, data: append([]byte(nil), p...)})
+// Recorder is a disk that notes its changes in their order.
+type Recorder struct {
+	disk.Writer
+	Changes []Change
+}
+
+// WriteAt notes a write and makes it.
+func (r *Recorder) WriteAt(p []byte, off int64) (int, error) {
+	r.Changes = append(r.Changes, Change{off: off, data: append([]byte(nil), p...)})
 	return r.Writer.WriteAt(p, off)
 }
 
-func (r *recorder) Punch(off, n int64) error {
-	r.changes = append(r.changes, change{off: off, n: n})
+// Punch notes a punch and makes it.
+func (r *Recorder) Punch(off, n int64) error {
+	r.Changes = append(r.Changes, Change{off: off, n: n})
 	return r.Writer.Punch(off, n)
 }
 
-func (c change) apply(t *testing.T, w disk.Writer) {
+// Apply makes the change to another disk.
+func (c Change) Apply(t *testing.T, w disk.Writer) {
 	t.Helper()
 	var err error
 	if c.data != nil {
@@ -55,21 +64,21 @@ func (s Suite) checkCuts(t *testing.T, path string) {
 	dir := t.TempDir()
 	whole, cut := filepath.Join(dir, "whole.img"), filepath.Join(dir, "cut.img")
 	Copy(t, path, whole)
-	r := &recorder{Writer: open(t, whole, true)}
+	r := &Recorder{Writer: open(t, whole, true)}
 	if _, err := sanitize.Scrub(context.Background(), r, sanitize.Options{Drivers: []sanitize.Driver{s.Driver}}); err != nil {
 		t.Fatal(err)
 	}
 	last := 0
 	for i := range cuts {
-		n := (i + 1) * len(r.changes) / (cuts + 1)
+		n := (i + 1) * len(r.Changes) / (cuts + 1)
 		if n == last {
 			continue
 		}
 		last = n
 		Copy(t, path, cut)
 		w := open(t, cut, true)
-		for _, c := range r.changes[:n] {
-			c.apply(t, w)
+		for _, c := range r.Changes[:n] {
+			c.Apply(t, w)
 		}
 		if s.Check != nil {
 			s.Check(t, cut)
@@ -77,7 +86,7 @@ func (s Suite) checkCuts(t *testing.T, path string) {
 		Scrub(t, s.Driver, cut)
 		SameBytes(t, whole, cut)
 		if t.Failed() {
-			t.Fatalf("cut after %d of %d changes, the last at byte %d", n, len(r.changes), r.changes[n-1].off)
+			t.Fatalf("cut after %d of %d changes, the last %v", n, len(r.Changes), r.Changes[n-1])
 		}
 	}
 }
