@@ -1,0 +1,91 @@
+package ovm_test
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/disk/disktest"
+	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/output/outputtest"
+	"github.com/imgbuild/imgbuild/output/ovm"
+)
+
+func TestFormat(t *testing.T) {
+	outputtest.Test(t, outputtest.Format{Format: ovm.Format{}, Files: []string{"hello-jvm.tgz"}, Check: check})
+}
+
+// unpack lets GNU tar and gzip unpack a template.
+func unpack(t *testing.T, path string) string {
+	t.Helper()
+	dir := t.TempDir()
+	disktest.Run(t, disktest.Program(t, "tar", "tar"), "-xzSf", path, "-C", dir)
+	return dir
+}
+
+func check(t *testing.T, m outputtest.Made) {
+	d, err := disk.OpenFile(filepath.Join(unpack(t, m.Dir.Path("hello-jvm.tgz")), "System.img"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := disktest.Diff(d, m.Disk); err != nil || d.Size() != m.Disk.Size() {
+		t.Errorf("%d bytes, %v", d.Size(), err)
+	}
+}
+
+// TestConfig lets xl read vm.cfg, whose syntax it shares, and Python, which
+// Oracle VM read it with.
+func TestConfig(t *testing.T) {
+	xl := outputtest.NewXL(t)
+	python := disktest.Program(t, "python3", "python3")
+	for domain, device := range map[string]string{"xen_hvm_pv_drivers": "xvda", "xen_hvm": "hda"} {
+		m := outputtest.Write(t, outputtest.Format{Format: ovm.Format{}, Options: `{"domain":"` + domain + `"}`}, "1 MiB")
+		config := filepath.Join(unpack(t, m.Dir.Path("hello-jvm.tgz")), "vm.cfg")
+		g := xl.Parse(t, config)
+		if g.Info.Type != "hvm" || g.Info.Name != "hello-jvm" || g.Build.VCPUs != 2 || g.Build.MemoryKiB != 250<<10 ||
+			len(g.Disks) != 1 || g.Disks[0].Path != "System.img" || g.Disks[0].Device != device || g.Disks[0].Format != "raw" || len(g.NICs) != 1 {
+			t.Errorf("%s: %+v", domain, g)
+		}
+		const script = `import sys, json; v = {}; exec(open(sys.argv[1]).read(), {}, v); print(json.dumps(v))`
+		var v struct {
+			Description string `json:"OVM_description"`
+			Domain      string `json:"OVM_domain_type"`
+			Disk        []string
+		}
+		if err := json.Unmarshal([]byte(disktest.Run(t, python, "-c", script, config)), &v); err != nil {
+			t.Fatal(err)
+		}
+		// Python 3 takes the escaped bytes for characters, Python 2 for bytes.
+		if !strings.HasPrefix(v.Description, "Says \"hello\" & more,\nin 2 lines ") || v.Domain != domain || v.Disk[0] != "file:System.img,"+device+",w" {
+			t.Errorf("Python reads %+v", v)
+		}
+	}
+}
+
+// TestListing lets GNU tar list a template of more than 8 GiB.
+func TestListing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("9 GiB of zeros take gzip seconds")
+	}
+	for _, s := range disktest.Samples() {
+		if s.Disk.Size() < 1<<33 || s.Disk.Size() > 1<<34 {
+			continue
+		}
+		m := outputtest.Write(t, outputtest.Format{Format: ovm.Format{}}, s.Name)
+		out, err := exec.Command(disktest.Program(t, "tar", "tar"), "-tvzf", m.Dir.Path("hello-jvm.tgz")).CombinedOutput()
+		if lines := strings.Split(strings.TrimSpace(string(out)), "\n"); err != nil || len(lines) != 2 || !strings.HasSuffix(lines[1], "System.img") {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	_, err := ovm.Format{}.New(json.RawMessage(`{"domain":"xen_pvm"}`))
+	if fault.KindOf(err) != fault.Recipe || len(fault.HintsOf(err)) == 0 {
+		t.Errorf("%v", err)
+	}
+}
