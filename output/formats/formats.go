@@ -17,6 +17,7 @@ import (
 	"github.com/imgbuild/imgbuild/output/oci"
 	"github.com/imgbuild/imgbuild/output/openstack"
 	"github.com/imgbuild/imgbuild/output/ovf"
+	"github.com/imgbuild/imgbuild/output/ovm"
 	"github.com/imgbuild/imgbuild/output/proxmox"
 	"github.com/imgbuild/imgbuild/output/qcow2"
 	"github.com/imgbuild/imgbuild/output/raw"
@@ -39,6 +40,7 @@ func All() []output.Format {
 		openstack.Format{},
 		ovf.OVA{},
 		ovf.OVF{},
+		ovm.Format{},
 		proxmox.Format{},
 		qcow2.Format{},
 		raw.Format{},

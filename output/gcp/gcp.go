@@ -20,16 +20,13 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/imgbuild/imgbuild/disk"
-	"github.com/imgbuild/imgbuild/disk/packed"
 	"github.com/imgbuild/imgbuild/output"
+	"github.com/imgbuild/imgbuild/output/tarred"
 )
 
 const (
-	member    = "disk.raw" // the name is the importer's
-	align     = 1 << 30    // of the disk, in bytes
-	tarBlock  = 512
-	tarRecord = 20 * tarBlock
+	member = "disk.raw" // the name is the importer's
+	align  = 1 << 30    // of the disk, in bytes
 )
 
 // Format is the GCP format.
@@ -57,19 +54,12 @@ func (f Format) Begin(_ context.Context, a output.Appliance, dir *output.Dir, si
 	if err != nil {
 		return nil, err
 	}
-	// Two empty blocks end an archive; it is padded to whole records.
-	total := int64(len(header)) + size + 2*tarBlock
-	enc, err := packed.Create(p, (total+tarRecord-1)/tarRecord*tarRecord, packed.Gzip)
+	enc, err := tarred.Packed(p, header, size)
 	if err != nil {
 		p.Abort()
 		return nil, err
 	}
-	s := &sink{Sink: enc, start: int64(len(header))}
-	if _, err := enc.WriteAt(header, 0); err != nil {
-		output.FileSink(f.Name(), p, s).Abort()
-		return nil, err
-	}
-	return output.FileSink(f.Name(), p, s), nil
+	return output.FileSink(f.Name(), p, enc), nil
 }
 
 // header returns the header of the member. The GNU format of archive/tar is
@@ -84,12 +74,3 @@ func header(size int64, when time.Time) ([]byte, error) {
 	}
 	return b.Bytes(), nil
 }
-
-// sink writes the disk behind the header.
-type sink struct {
-	disk.Sink
-	start int64
-}
-
-// WriteAt implements disk.Sink.
-func (s *sink) WriteAt(p []byte, off int64) (int, error) { return s.Sink.WriteAt(p, s.start+off) }

@@ -1,24 +1,27 @@
-// Package ovm writes templates for Oracle VM 3: NAME.tgz, an archive that
-// holds vm.cfg and the disk, System.img.
+// Package ovm writes and reads templates for Oracle VM 3: NAME.tgz, an archive
+// that holds vm.cfg and the disk, System.img.
 //
 // The archive is written in one pass and never lies unpacked: its length is
 // known beforehand, so it is compressed like a disk, in which the zeros of
 // System.img are holes.
+//
+// A template that somebody else made is unpacked below the folder for temporary
+// files, without the zeros of its disks; one in a plain .tar is read in its
+// place.
+//
+// Oracle VM Manager imports a template from an address: put the file on a web
+// server and give the manager its URL.
 package ovm
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"time"
 
-	"github.com/imgbuild/imgbuild/disk"
-	"github.com/imgbuild/imgbuild/disk/packed"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
-	"github.com/imgbuild/imgbuild/output/xen/xlcfg"
+	"github.com/imgbuild/imgbuild/output/tarred"
 )
 
 // Names in a template.
@@ -46,7 +49,7 @@ const (
 func (Format) Name() string { return "ovm" }
 
 // Summary implements output.Format.
-func (Format) Summary() string { return "template for Oracle VM 3: vm.cfg and System.img" }
+func (Format) Summary() string { return "template for Oracle VM 3: vm.cfg and System.img in a .tgz" }
 
 // New implements output.Format.
 func (f Format) New(options json.RawMessage) (output.Writer, error) {
@@ -68,7 +71,7 @@ type writer struct {
 
 // Begin implements output.Writer.
 func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
-	head, err := header(config(a, w.options.Domain), size, a.Created)
+	head, err := describe(config(a, w.options.Domain), size, a.Created)
 	if err != nil {
 		return nil, err
 	}
@@ -76,12 +79,7 @@ func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, si
 	if err != nil {
 		return nil, err
 	}
-	s := &archive{start: int64(len(head))}
-	if s.Sink, err = packed.Create(p, archiveSize(s.start, size), packed.Gzip); err == nil {
-		if _, err = s.Sink.WriteAt(head, 0); err != nil {
-			_ = s.Sink.Close() // it returns the same error
-		}
-	}
+	s, err := tarred.Packed(p, head, size)
 	if err != nil {
 		p.Abort()
 		return nil, err
@@ -89,96 +87,12 @@ func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, si
 	return output.FileSink(w.format.Name(), p, s), nil
 }
 
-// archive takes the disk to its place in the archive.
-type archive struct {
-	disk.Sink
-	start int64
-}
-
-func (a *archive) WriteAt(p []byte, off int64) (int, error) { return a.Sink.WriteAt(p, a.start+off) }
-
-const (
-	tarBlock = 512
-	// tarRecord is what the length of an archive is a multiple of.
-	tarRecord = 20 * tarBlock
-	// ustarLimit is the first size that does not fit the octal digits of a
-	// ustar header; larger ones are written in base 256, as GNU tar does.
-	ustarLimit = 1 << 33
-)
-
-// archiveSize returns the length of an archive whose last member has size
-// bytes from start, with two blocks of zeros behind it.
-func archiveSize(start, size int64) int64 {
-	end := start + size + 2*tarBlock + tarBlock - 1
-	return (end/tarBlock*tarBlock + tarRecord - 1) / tarRecord * tarRecord
-}
-
-// header returns the archive up to the first byte of the disk.
-func header(config []byte, size int64, when time.Time) ([]byte, error) {
-	var b bytes.Buffer
-	t := tar.NewWriter(&b)
-	for _, m := range []struct {
-		name string
-		size int64
-		data []byte
-	}{{ConfigName, int64(len(config)), config}, {DiskName, size, nil}} {
-		h := &tar.Header{Typeflag: tar.TypeReg, Name: m.name, Size: m.size, Mode: 0o644, ModTime: when.Truncate(time.Second), Format: tar.FormatUSTAR}
-		if m.size >= ustarLimit {
-			h.Format = tar.FormatGNU
-		}
-		if err := t.WriteHeader(h); err != nil {
-			return nil, fmt.Errorf("archiving %s: %w", m.name, err)
-		}
-		if _, err := t.Write(m.data); err != nil {
-			return nil, fmt.Errorf("archiving %s: %w", m.name, err)
-		}
+// describe returns the archive up to the first byte of the disk.
+func describe(config []byte, size int64, when time.Time) ([]byte, error) {
+	head, err := tarred.Member(ConfigName, config, when)
+	if err != nil {
+		return nil, err
 	}
-	return b.Bytes(), nil
-}
-
-// config returns vm.cfg. The manager replaces the path of the disk and gives
-// the network card its address and bridge.
-func config(a output.Appliance, domain string) []byte {
-	const mib = 1 << 20
-	memory := (a.Memory + mib - 1) / mib
-	var w xlcfg.Writer
-	w.String("name", a.Name)
-	w.String("OVM_simple_name", a.Name)
-	w.String("OVM_description", a.Description)
-	w.String("OVM_os_type", "Other Linux")
-	w.String("guest_os_type", "linux")
-	w.String("OVM_domain_type", domain)
-	w.String("builder", "hvm")
-	w.String("kernel", "hvmloader")
-	w.String("boot", "c")
-	w.Int("acpi", 1)
-	w.Int("apic", 1)
-	w.Int("pae", 1)
-	w.Int("memory", memory)
-	w.Int("maxmem", memory)
-	w.Int("vcpus", int64(a.CPUs))
-	w.Int("maxvcpus", int64(a.CPUs))
-	w.String("serial", "pty")
-	w.List("disk", "file:"+DiskName+","+device(domain)+",w")
-	w.List("vif", card(domain))
-	w.String("on_poweroff", "destroy")
-	w.String("on_reboot", "restart")
-	w.String("on_crash", "restart")
-	return w.Bytes()
-}
-
-// device is what the guest sees the disk as.
-func device(domain string) string {
-	if domain == emulated {
-		return "hda"
-	}
-	return "xvda"
-}
-
-// card is emulated for kernels that have no driver for Xen's own.
-func card(domain string) string {
-	if domain == emulated {
-		return "type=ioemu,model=e1000"
-	}
-	return "type=netfront"
+	header, err := tarred.File(DiskName, size, when)
+	return append(head, header...), err
 }
