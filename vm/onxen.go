@@ -122,14 +122,24 @@ func savedDisk() []string {
 	return []string{"-device", "virtio-blk-pci,drive=saved,serial=" + xen.SavedSerial}
 }
 
-// xenMachine is the board with Xen on it: one processor more than the guest
-// has, for dom0.
+// Size returns how many processors and how much memory, in bytes, the machine
+// has that QEMU emulates: the guest's and, on Xen, those of dom0 and of the
+// hypervisor.
+func (o Options) Size() (cpus int, memory int64) {
+	o = o.withDefaults()
+	if !o.Boot.onXen() {
+		return o.CPUs, o.Memory
+	}
+	return o.CPUs + 1, xen.MachineMemory(o.Memory, o.Boot == XenHVM)
+}
+
+// xenMachine is the board with Xen on it.
 func xenMachine(o Options, f xenFiles) []string {
-	hvm := o.Boot.xenMode() == xen.HVM
+	cpus, memory := o.Size()
 	return []string{
 		"-machine", string(o.Machine), "-accel", "tcg,thread=multi", "-cpu", xen.CPU,
-		"-smp", fmt.Sprint(o.CPUs + 1), "-m", fmt.Sprintf("%dM", xen.MachineMemory(o.Memory, hvm)>>20),
-		"-kernel", f.hypervisor, "-append", xen.Cmdline(hvm),
+		"-smp", fmt.Sprint(cpus), "-m", fmt.Sprintf("%dM", memory>>20),
+		"-kernel", f.hypervisor, "-append", xen.Cmdline(o.Boot == XenHVM),
 		"-initrd", f.kernel + " " + xen.Dom0Cmdline + "," + f.initramfs,
 		"-device", "virtio-serial-pci",
 		"-chardev", fmt.Sprintf("socket,id=control,fd=%d", f.control),

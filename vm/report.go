@@ -22,15 +22,6 @@ type Report struct {
 	Console []string `json:"console"`
 }
 
-// Untested reports whether the guest's kernel died on Xen before init ran. QEMU's
-// emulation of AMD's virtualisation (7.2) was seen to spoil the flags of a PVH
-// guest that an interrupt stops, now and then: such a boot says nothing of the
-// disk, and another may be tried.
-func (rep *Report) Untested() bool {
-	t := rep.Timeline
-	return t.Created != nil && t.FirstByte != nil && t.Up == nil && rep.Err() != nil
-}
-
 // Err returns nil when every check succeeded, else a fault of kind Check that
 // tells each failure and ends in the last lines of the console.
 func (rep *Report) Err() error {

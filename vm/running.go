@@ -33,10 +33,11 @@ type Running struct {
 	done   chan struct{} // closed when QEMU is gone and all it wrote is read
 	once   struct{ failed, over, end sync.Once }
 
-	mu    sync.Mutex
-	story story
-	exit  Exit
-	err   error // of QEMU itself
+	mu      sync.Mutex
+	story   story
+	stopped bool // by Stop
+	exit    Exit
+	err     error // of QEMU itself
 }
 
 // Exit is how a machine ended.

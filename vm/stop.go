@@ -20,6 +20,9 @@ const (
 // machine is killed. A machine that has ended already is no error. One without
 // a power button (see [MicroVM]) has its plug pulled, which then is no error.
 func (r *Running) Stop(ctx context.Context) error {
+	r.mu.Lock()
+	r.stopped = true
+	r.mu.Unlock()
 	if !r.options.hasButton() {
 		r.pull(ctx)
 		return nil

@@ -62,30 +62,33 @@ func addGRUB(t *testing.T, path, linux string) {
 	mustRun(t, exec.Command("mcopy", "-i", at, menu, "::/boot/grub/grub.cfg"))
 }
 
-// bootXen boots the test disk on Xen until the guest serves.
-func bootXen(t *testing.T, boot Boot) (*Running, context.Context) {
+// onXen boots the test disk on Xen, and hands the guest to use when it serves.
+func onXen(t *testing.T, boot Boot, use func(ctx context.Context, r *Running)) {
 	t.Helper()
 	needXen(t)
 	path, _ := bootDisk(t, "serve")
 	addGRUB(t, path, guestKernel(t))
-	o := Options{Disk: path, Boot: boot, Memory: 256 << 20, Ports: []Forward{{Guest: 8080}}, StopTimeout: xenWait}
+	m, err := New(Options{Disk: path, Boot: boot, Memory: 256 << 20, Ports: []Forward{{Guest: 8080}}, StopTimeout: xenWait})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), xenWait)
-	t.Cleanup(cancel)
-	for try := 1; ; try++ {
-		r := start(t.Context(), t, o)
+	defer cancel()
+	err = m.Run(t.Context(), func(r *Running) error {
 		x, ok := r.Xen()
 		if !ok {
 			t.Fatal("the machine has no Xen")
 		}
 		_, err := r.Console().Wait(ctx, func(l Line) bool { return strings.Contains(l.Text, "ready to serve") })
-		if err == nil {
-			return r, ctx
+		if err != nil {
+			t.Logf("%v; the console:%s\ndom0:%s", err, quote(r.Console().Tail(20)), quote(x.Log().Tail(20)))
+			return err
 		}
-		t.Logf("boot %d: %v; the console:%s\ndom0:%s", try, err, quote(r.Console().Tail(20)), quote(x.Log().Tail(20)))
-		tl := r.Timeline()
-		if try == 3 || tl.FirstByte == nil || tl.Up != nil { // see Report.Untested
-			t.FailNow()
-		}
+		use(ctx, r)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -123,27 +126,10 @@ func shutDown(t *testing.T, ctx context.Context, r *Running) {
 	t.Logf("dom0's clock: created at %.1f s, started at %.1f s", tl.Dom0Created, up)
 }
 
-// A PVH guest boots from its disk, gives memory back, and goes on where it was
-// after it was saved and restored.
-func TestXenPVH(t *testing.T) {
-	r, ctx := bootXen(t, XenPVH)
+// save saves the guest and makes it go on where it was.
+func save(ctx context.Context, t *testing.T, r *Running) {
+	t.Helper()
 	x, _ := r.Xen()
-	visit(t, r, 1)
-	const less = 128 << 20
-	if err := r.SetMemory(ctx, less); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		memory, err := r.Memory(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if memory <= less+8<<20 { // what the device model and video have besides
-			break
-		}
-		time.Sleep(time.Second)
-	}
-	visit(t, r, 2)
 	if err := x.Save(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -153,17 +139,42 @@ func TestXenPVH(t *testing.T) {
 	if err := x.Restore(ctx); err != nil {
 		t.Fatal(err)
 	}
-	visit(t, r, 3)
-	if err := r.SetMemory(ctx, 1); fault.KindOf(err) != fault.Usage {
-		t.Errorf("SetMemory(1) = %v", err)
-	}
-	shutDown(t, ctx, r)
+}
+
+// A PVH guest boots from its disk, gives memory back, and goes on where it was
+// after it was saved and restored.
+func TestXenPVH(t *testing.T) {
+	onXen(t, XenPVH, func(ctx context.Context, r *Running) {
+		visit(t, r, 1)
+		const less = 128 << 20
+		if err := r.SetMemory(ctx, less); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			memory, err := r.Memory(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if memory <= less+8<<20 { // what the device model and video have besides
+				break
+			}
+			time.Sleep(time.Second)
+		}
+		visit(t, r, 2)
+		save(ctx, t, r)
+		visit(t, r, 3)
+		if err := r.SetMemory(ctx, 1); fault.KindOf(err) != fault.Usage {
+			t.Errorf("SetMemory(1) = %v", err)
+		}
+		shutDown(t, ctx, r)
+	})
 }
 
 func TestXenPV(t *testing.T) {
-	r, ctx := bootXen(t, XenPV)
-	visit(t, r, 1)
-	shutDown(t, ctx, r)
+	onXen(t, XenPV, func(ctx context.Context, r *Running) {
+		visit(t, r, 1)
+		shutDown(t, ctx, r)
+	})
 }
 
 // HVM takes minutes: an emulated processor runs firmware that is emulated once
@@ -172,9 +183,60 @@ func TestXenHVM(t *testing.T) {
 	if os.Getenv(slowVariable) != "1" {
 		t.Skipf("%s is not 1: make test-slow sets it", slowVariable)
 	}
-	r, ctx := bootXen(t, XenHVM)
-	visit(t, r, 1)
-	shutDown(t, ctx, r)
+	onXen(t, XenHVM, func(ctx context.Context, r *Running) {
+		visit(t, r, 1)
+		shutDown(t, ctx, r)
+	})
+}
+
+// A guest on Xen whose kernel dies before init is booted again, with the same
+// ports, and no more than three times. One that QEMU runs is not.
+func TestXenBootsAgain(t *testing.T) {
+	if os.Getenv(slowVariable) != "1" {
+		t.Skipf("%s is not 1: make test-slow sets it", slowVariable)
+	}
+	needXen(t)
+	for boot, want := range map[Boot]int{XenPVHDirect: boots, Direct: 1} {
+		m, err := New(Options{
+			Boot: boot, Kernel: guestKernel(t), Initramfs: guestInitramfs(t), Accel: TCG, Memory: 256 << 20,
+			Cmdline: "console=ttyS0 console=hvc0 quiet panic=-1 rdinit=/nothing root=/dev/nothing", Ports: []Forward{{Guest: 8080}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, ports := 0, map[string]bool{}
+		err = m.Run(t.Context(), func(r *Running) error {
+			made++
+			addr, _ := r.Addr(8080)
+			ports[addr] = true
+			_, err := r.Wait(t.Context())
+			return err
+		})
+		if fault.KindOf(err) != fault.Check || made != want || len(ports) != 1 {
+			t.Errorf("%s: %d boots on %v, %v; want %d", boot, made, ports, err, want)
+		}
+	}
+}
+
+// What counts as a boot that the emulation spoiled.
+func TestSpoiled(t *testing.T) {
+	t.Parallel()
+	at := &Moment{}
+	for name, test := range map[string]struct {
+		r    *Running
+		want bool
+	}{
+		"died":         {&Running{story: story{timeline: Timeline{Created: at, FirstByte: at}, failure: "panic"}}, true},
+		"not on Xen":   {&Running{story: story{timeline: Timeline{FirstByte: at}, failure: "panic"}}, false},
+		"said nothing": {&Running{story: story{timeline: Timeline{Created: at}, failure: "panic"}}, false},
+		"init ran":     {&Running{story: story{timeline: Timeline{Created: at, FirstByte: at, Up: at}, failure: "panic"}}, false},
+		"hangs":        {&Running{story: story{timeline: Timeline{Created: at, FirstByte: at}}}, false},
+		"was stopped":  {&Running{story: story{timeline: Timeline{Created: at, FirstByte: at}, failure: "panic"}, stopped: true}, false},
+	} {
+		if got := test.r.spoiled(); got != test.want {
+			t.Errorf("%s: spoiled = %v", name, got)
+		}
+	}
 }
 
 // What the guest cannot do is told before dom0 is made.

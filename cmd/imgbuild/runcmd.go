@@ -100,15 +100,13 @@ func (c *cli) runHere(ctx context.Context, opts vm.Options) error {
 		return err
 	}
 	// The machine outlives an interrupt long enough to stop in order.
-	r, err := m.Start(context.WithoutCancel(ctx))
-	if err != nil {
-		return err
-	}
-	accel, why := r.Accel()
-	why, _, _ = strings.Cut(why, "\n")
-	fmt.Fprintf(c.stderr, "imgbuild: booting %s by %s (%s)\n", opts.Disk, accel, why)
-	c.tellPorts(r.Ports())
-	return c.attend(ctx, r)
+	return m.Run(context.WithoutCancel(ctx), func(r *vm.Running) error {
+		accel, why := r.Accel()
+		why, _, _ = strings.Cut(why, "\n")
+		fmt.Fprintf(c.stderr, "imgbuild: booting %s by %s (%s)\n", opts.Disk, accel, why)
+		c.tellPorts(r.Ports())
+		return c.attend(ctx, r)
+	})
 }
 
 // tellPorts says where the ports of a guest are.

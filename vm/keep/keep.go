@@ -92,6 +92,14 @@ type End struct {
 	Error string `json:"error,omitempty"`
 }
 
+// err returns the failure, nil without one.
+func (e End) err() error {
+	if e.Error == "" {
+		return nil
+	}
+	return errors.New(e.Error)
+}
+
 // The names in the folder of a machine.
 const (
 	lockFile    = "lock"

@@ -79,17 +79,31 @@ func keep(o order) (err error) {
 		return err
 	}
 	defer log.Close()
-	r, err := start(&m, o.Spec.Options, log)
+	opts := o.Spec.Options
+	opts.Console, opts.Scratch = log, filepath.Join(m.dir, scratchDir)
+	machine, err := vm.New(opts)
 	if err != nil {
 		return err
 	}
-	if err := m.write(machineFile, m); err != nil {
-		r.Kill()
+	var end End
+	err = machine.Run(context.Background(), func(r *vm.Running) error {
+		if err := m.note(r); err != nil {
+			return err
+		}
+		if !running {
+			running = true
+			reply(answer{Machine: &m})
+		}
+		end = attend(r, orders)
+		return end.err()
+	})
+	if !running {
 		return err
 	}
-	running = true
-	reply(answer{Machine: &m})
-	return m.write(endFile, attend(r, orders))
+	if err != nil && end.Error == "" { // another boot did not begin
+		end = End{At: time.Now(), Error: err.Error()}
+	}
+	return m.write(endFile, end)
 }
 
 // settle makes a folder for the machine and locks it.
@@ -122,20 +136,11 @@ func settle(o order) (Machine, *os.File, error) {
 	return m, lock, err
 }
 
-// start starts the machine and notes what is known of it.
-func start(m *Machine, opts vm.Options, log *consoleLog) (*vm.Running, error) {
-	opts.Console, opts.Scratch = log, filepath.Join(m.dir, scratchDir)
-	machine, err := vm.New(opts)
-	if err != nil {
-		return nil, err
-	}
-	r, err := machine.Start(context.Background())
-	if err != nil {
-		return nil, err
-	}
+// note notes what is known of a machine that was started.
+func (m *Machine) note(r *vm.Running) error {
 	m.State, m.Started, m.Keeper, m.QEMU, m.Ports = Running, time.Now(), os.Getpid(), r.Pid(), r.Ports()
 	m.Accel, _ = r.Accel()
-	return r, nil
+	return m.write(machineFile, m)
 }
 
 // attend waits for the end of a machine, and brings it about when ordered to.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/recipes"
 	"github.com/imgbuild/imgbuild/vm"
+	"github.com/imgbuild/imgbuild/vm/target"
 )
 
 // What a machine takes of the host beside its guest's memory, in bytes. Under
@@ -45,20 +46,22 @@ func (o *Options) fit(ctx context.Context) error {
 	}
 	o.Machine.StopTimeout *= time.Duration(o.Patience)
 	if o.Parallel < 1 {
-		o.Parallel = parallel(o.Machine, accel)
+		o.Parallel = parallel(o.Machine, o.Targets, accel)
 	}
 	return nil
 }
 
-// parallel returns how many machines like o this host carries at the same time,
-// at least one. Each needs its guest's processors, and one more when these are
+// parallel returns how many machines this host carries at the same time, at
+// least one, when each is like the largest of the targets: one on Xen has dom0
+// beside its guest. A machine needs its processors, and one more when these are
 // emulated: translation, devices and the network are work then.
-func parallel(o vm.Options, accel vm.Accel) int {
-	memory := o.Memory
-	if memory == 0 {
-		memory = vm.DefaultMemory
+func parallel(o vm.Options, targets []target.Target, accel vm.Accel) int {
+	cpus, memory := 1, int64(0)
+	for _, t := range targets {
+		c, m := t.Fill(o).Size()
+		cpus, memory = max(cpus, c), max(memory, m)
 	}
-	return share(runtime.NumCPU(), available(), max(1, o.CPUs), memory, accel)
+	return share(runtime.NumCPU(), available(), cpus, memory, accel)
 }
 
 // patient returns the checks with more time for each.

@@ -114,29 +114,20 @@ func Test(ctx context.Context, o Options) (*Result, error) {
 
 // test makes the checks on one machine.
 func test(ctx context.Context, name string, m *vm.Machine, checks vm.Checks) Run {
-	run := testOnce(ctx, name, m, checks)
-	for try := 2; try <= xenTries && run.Report.Untested() && ctx.Err() == nil; try++ {
-		run = testOnce(ctx, name, m, checks)
-		run.Reason += fmt.Sprintf("; boot %d, after kernels that died before init", try)
+	run := Run{Target: name}
+	err := m.Run(ctx, func(r *vm.Running) error {
+		run.Report = r.Test(ctx, checks)
+		return run.Report.Err()
+	})
+	if run.Report != nil {
+		return run
 	}
+	text := err.Error()
+	if hints := fault.HintsOf(err); len(hints) > 0 {
+		text += " (" + strings.Join(hints, "; ") + ")"
+	}
+	run.Report, run.err = &vm.Report{Results: []vm.Result{{Check: "start", Detail: text}}}, err
 	return run
-}
-
-// xenTries is how often a guest on Xen is booted until its init runs.
-const xenTries = 3
-
-func testOnce(ctx context.Context, name string, m *vm.Machine, checks vm.Checks) Run {
-	r, err := m.Start(ctx)
-	if err != nil {
-		text := err.Error()
-		if hints := fault.HintsOf(err); len(hints) > 0 {
-			text += " (" + strings.Join(hints, "; ") + ")"
-		}
-		return Run{Target: name, Report: &vm.Report{Results: []vm.Result{{Check: "start", Detail: text}}}, err: err}
-	}
-	report := r.Test(ctx, checks)
-	<-r.Done() // what it held is free for the next
-	return Run{Target: name, Report: report}
 }
 
 // count returns how many checks were made, and how many failed.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/imgbuild/imgbuild/fault"
@@ -119,5 +120,29 @@ func TestNothingBoots(t *testing.T) {
 	}
 	if r.Runs[1].Results[0].Check != "start" || r.Runs[0].Results[0].Check != "console never" {
 		t.Errorf("the checks are %+v and %+v", r.Runs[1].Results, r.Runs[0].Results)
+	}
+}
+
+// A machine on Xen counts with its dom0.
+func TestLargest(t *testing.T) {
+	t.Parallel()
+	bios, err := target.Find("bios")
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := target.Find("bios", "xen-hvm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := vm.Options{Memory: 256 << 20}
+	if cpus, memory := bios[0].Fill(o).Size(); cpus != 1 || memory != 256<<20 {
+		t.Errorf("bios needs %d processors, %d bytes", cpus, memory)
+	}
+	cpus, memory := both[1].Fill(o).Size()
+	if cpus != 2 || memory < 1<<30 {
+		t.Errorf("xen-hvm needs %d processors, %d bytes", cpus, memory)
+	}
+	if got, want := parallel(o, both, vm.TCG), share(runtime.NumCPU(), available(), 2, memory, vm.TCG); got > want {
+		t.Errorf("parallel = %d, want %d as for xen-hvm alone", got, want)
 	}
 }
