@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/imgbuild/imgbuild/output/layout"
 	"github.com/imgbuild/imgbuild/output/members"
 	"github.com/imgbuild/imgbuild/output/outputtest"
 )
@@ -64,7 +65,7 @@ func tryLayout(t *testing.T, p []byte) bool {
 		return false
 	}
 	r := &Report{Path: "fuzz"}
-	if err := r.readLayout(t.Context(), layout{bytes.NewReader(p), list}); err != nil {
+	if err := r.readLayout(t.Context(), layout.Archive(bytes.NewReader(p), list)); err != nil {
 		return false
 	}
 	var b bytes.Buffer

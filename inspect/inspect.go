@@ -1,6 +1,7 @@
 // Package inspect tells what is in an image that somebody hands over, whoever
 // made it: a disk (raw, qcow2, VMDK, VHD, VHDX), an OVF package (OVA or loose
-// files), or a container image in an archive (an OCI layout, or what `docker save` writes).
+// files), an archive that holds a disk, or a container image (an OCI layout, or
+// what `docker save` writes), compressed or not.
 //
 //	report, err := inspect.Read(ctx, "hello.ova")
 //	err = report.WriteText(os.Stdout)
@@ -9,35 +10,33 @@
 // manifest; for each disk the partitions, their filesystems, and whose every
 // byte is, as the sanitize package sees it; the files of boot partitions; for
 // a container image its configuration, its layers, and whether the blobs are
-// what they are called. Nothing is written, and nothing is unpacked.
+// what they are called. Nothing is written; only what is compressed is
+// unpacked, as output/source tells.
 //
 // What a report takes from an image is foreign text: WriteText shows control
 // characters as escapes, so that a name cannot steer the terminal.
 package inspect
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"path"
-	"slices"
-	"strings"
+	"path/filepath"
 	"syscall"
 
-	"github.com/imgbuild/imgbuild/disk/image"
+	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/fault"
-	"github.com/imgbuild/imgbuild/output/members"
 	"github.com/imgbuild/imgbuild/output/ovf"
+	"github.com/imgbuild/imgbuild/output/source"
 )
 
 // Report is what an image holds. Sizes and offsets are in bytes.
 type Report struct {
 	Path string `json:"path"`
-	// Format is raw, qcow2, vmdk, vhd, vhdx, ova, ovf, oci or docker.
+	// Format is raw, qcow2, vmdk, vhd, vhdx, ova, ovf, gcp, vagrant, tar, oci
+	// or docker, and behind a dot how it is compressed.
 	Format string `json:"format"`
 	// Size is that of the file, Allocated the space it takes on disk.
 	Size      int64 `json:"size"`
@@ -46,6 +45,8 @@ type Report struct {
 	Package *Package `json:"package,omitempty"`
 	Disks   []Disk   `json:"disks,omitempty"`
 	Images  []Image  `json:"images,omitempty"`
+	// Beside names the other files of an archive that holds a disk.
+	Beside []string `json:"beside,omitempty"`
 }
 
 // Package is an OVF package.
@@ -67,158 +68,96 @@ func Read(ctx context.Context, path string) (*Report, error) {
 	if cause := ctx.Err(); cause != nil {
 		return nil, cause
 	}
-	// The path need not be told twice.
-	if at := (*fs.PathError)(nil); errors.As(err, &at) && at.Path == path {
-		err = at.Err
-	}
-	return nil, fault.New(fault.Input, fmt.Errorf("inspecting %s: %w", path, err), advice(err)...)
+	return nil, fmt.Errorf("inspecting %s: %w", path, source.Unreadable(path, err))
 }
-
-// advice returns hints for errors that bring none.
-func advice(err error) []string {
-	switch {
-	case len(fault.HintsOf(err)) > 0:
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
-		return []string{"check the path"}
-	case errors.Is(err, fs.ErrPermission):
-		return []string{"you need the right to read it"}
-	}
-	return []string{"it may be damaged or cut short: compare its size and digest with what its maker says"}
-}
-
-// sniffed is how much of a file is looked at to tell its format, in bytes.
-const sniffed = 4096
 
 func (r *Report) read(ctx context.Context) error {
-	f, err := os.Open(r.Path)
+	s, err := source.Open(ctx, r.Path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
+	defer s.Close()
+	if err := s.Refuse(); err != nil {
 		return err
 	}
-	if info.IsDir() {
-		return fault.New(fault.Input, errors.New("it is a folder"), "name the image in it, or the .ovf of a package")
-	}
-	if r.Size, err = f.Seek(0, io.SeekEnd); err != nil { // knows block devices too
+	r.Format, r.Beside = s.Format, s.Beside
+	if err := r.measure(); err != nil {
 		return err
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		r.Allocated = st.Blocks * 512
-	}
-	head := make([]byte, min(r.Size, sniffed))
-	if n, err := f.ReadAt(head, 0); n < len(head) {
-		return fmt.Errorf("reading its beginning: %w", err)
-	}
-	switch {
-	case members.Is(f):
-		return r.readArchive(ctx, f)
-	case ovf.IsDescriptor(head):
-		r.Format = "ovf"
-		return r.readPackage(ctx)
-	}
-	if err := refuseCompressed(head); err != nil {
-		return err
-	}
-	return r.readImage(ctx)
-}
-
-// refuseCompressed names files that hide an image behind a compression.
-func refuseCompressed(head []byte) error {
-	for magic, program := range map[string]string{
-		"\x1f\x8b": "gunzip", "\xfd7zXZ\x00": "unxz", "\x28\xb5\x2f\xfd": "unzstd", "BZh": "bunzip2", "PK\x03\x04": "unzip",
-	} {
-		if bytes.HasPrefix(head, []byte(magic)) {
-			return fault.New(fault.Input, errors.New("it is compressed"), "unpack it with `"+program+"` first, or turn it into a disk: `imgbuild convert IN OUT.qcow2`")
+	if s.Package != nil {
+		r.Package = &Package{Descriptor: s.Package.Descriptor, Description: s.Package.Description}
+		if r.Package.Manifest, err = s.Package.Verify(ctx); err != nil {
+			return err
 		}
 	}
-	return nil
+	if s.Layout != nil {
+		if err := r.readLayout(ctx, s.Layout); err != nil {
+			return err
+		}
+	}
+	return r.readDisks(ctx, s)
 }
 
-// readArchive tells an OVA from a container image.
-func (r *Report) readArchive(ctx context.Context, f *os.File) error {
-	list, err := members.Index(f, r.Size)
-	if err != nil {
-		return err
-	}
-	has := func(match func(string) bool) bool {
-		return slices.ContainsFunc(list, func(m members.Member) bool { return match(m.Name) })
-	}
-	switch {
-	case has(func(name string) bool { return strings.EqualFold(path.Ext(name), ".ovf") }):
-		r.Format = "ova"
-		return r.readPackage(ctx)
-	case has(func(name string) bool { return name == indexName || name == saveName }):
-		return r.readLayout(ctx, layout{f, list})
-	}
-	return errors.New("it is an archive, but neither an OVA nor a container image")
+// measure finds the size of the file; a folder has that of what lies in it.
+func (r *Report) measure() error {
+	return filepath.WalkDir(r.Path, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		size := info.Size()
+		if info.Mode()&fs.ModeDevice != 0 {
+			k, err := disk.OpenFile(path) // knows block devices
+			if err != nil {
+				return err
+			}
+			size = k.Size()
+			k.Close()
+		}
+		r.Size += size
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			r.Allocated += st.Blocks * 512
+		}
+		return nil
+	})
 }
 
-// readPackage inspects an OVF package and its disks.
-func (r *Report) readPackage(ctx context.Context) error {
-	p, err := ovf.Open(r.Path)
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	r.Package = &Package{Descriptor: p.Descriptor, Description: p.Description}
-	if r.Package.Manifest, err = p.Verify(ctx); err != nil {
-		return err
-	}
-	for _, d := range p.Disks {
-		report := Disk{Name: fileName(p, d)}
-		if d.File == "" {
+// readDisks inspects the disks of a source.
+func (r *Report) readDisks(ctx context.Context, s *source.Source) error {
+	for _, d := range s.Disks {
+		report := Disk{Name: d.Name}
+		if d.Blank {
 			report.Size, report.Format = d.Capacity, "blank"
 			r.Disks = append(r.Disks, report)
 			continue
 		}
-		k, format, err := p.OpenDisk(d)
+		k, format, err := d.Open()
 		if err == nil {
 			report.Format = format
 			err = report.read(ctx, k)
 		}
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return ctx.Err()
-		}
-		if err != nil {
+		case err != nil && d.Name == "":
+			return source.Unreadable(r.Path, err)
+		case err != nil:
 			// The rest of the package is still worth telling.
 			report.Error = err.Error()
+		case report.unlikely():
+			return fault.New(fault.Input, errors.New("it is no image of a known kind"),
+				"disks are raw, qcow2, VMDK, VHD or VHDX; packages are OVA, or OVF by their .ovf; container images are archives or OCI layouts")
 		}
 		r.Disks = append(r.Disks, report)
 	}
 	return nil
 }
 
-// fileName returns the name of the file that holds a disk, or the disk's ID.
-func fileName(p *ovf.Package, d ovf.Disk) string {
-	for _, f := range p.Files {
-		if f.ID == d.File && d.File != "" {
-			return f.Name
-		}
-	}
-	return d.ID
-}
-
-// readImage inspects a disk image.
-func (r *Report) readImage(ctx context.Context) error {
-	k, format, closer, err := image.Open(r.Path)
-	if err != nil {
-		return err
-	}
-	defer closer.Close()
-	r.Format = format
-	d := Disk{Format: format}
-	if err := d.read(ctx, k); err != nil {
-		return err
-	}
-	// Every file can be a raw image; only its content tells.
-	if format == "raw" && !d.recognised() && (r.Size == 0 || r.Size%512 != 0) {
-		return fault.New(fault.Input, errors.New("it is no image of a known kind"),
-			"disks are raw, qcow2, VMDK, VHD or VHDX; packages are OVA, or OVF by their .ovf; container images are archives")
-	}
-	r.Disks = []Disk{d}
-	return nil
+// unlikely tells a raw image that hardly is one. Every file can be: only its
+// content tells.
+func (d *Disk) unlikely() bool {
+	return d.Name == "" && d.Format == "raw" && !d.recognised() && (d.Size == 0 || d.Size%disk.SectorSize != 0)
 }

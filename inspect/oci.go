@@ -2,18 +2,17 @@ package inspect
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/imgbuild/imgbuild/output/members"
+	"github.com/imgbuild/imgbuild/output/layout"
 )
 
 // Image is a container image.
@@ -45,65 +44,18 @@ type Layer struct {
 }
 
 const (
-	indexName = "index.json"    // of an OCI layout
-	saveName  = "manifest.json" // of what `docker save` writes
-
-	maxJSON   = 4 << 20 // bytes of a manifest or a configuration
 	maxImages = 256
 	maxLayers = 1024
 	maxNested = 4 // indexes within indexes
 )
 
-// layout is an archive of container images.
-type layout struct {
-	r    io.ReaderAt
-	list []members.Member
-}
-
-func (l layout) member(name string) (members.Member, bool) {
-	i := slices.IndexFunc(l.list, func(m members.Member) bool { return m.Name == name })
-	if i < 0 {
-		return members.Member{}, false
-	}
-	return l.list[i], true
-}
-
-// decode reads a small file of JSON.
-func (l layout) decode(name string, v any) error {
-	m, ok := l.member(name)
-	if !ok {
-		return fmt.Errorf("%s is missing", name)
-	}
-	if m.Size > maxJSON {
-		return fmt.Errorf("%s has %d bytes, more than %d", name, m.Size, maxJSON)
-	}
-	p := make([]byte, m.Size)
-	if _, err := io.ReadFull(io.NewSectionReader(l.r, m.Off, m.Size), p); err != nil {
-		return fmt.Errorf("reading %s: %w", name, err)
-	}
-	if err := json.Unmarshal(p, v); err != nil {
-		return fmt.Errorf("parsing %s: %w", name, err)
-	}
-	return nil
-}
-
-// blob returns the name of a blob (OCI image layout, "Blobs").
-func blob(d digest.Digest) (string, error) {
-	if err := d.Validate(); err != nil {
-		return "", fmt.Errorf("the digest %q: %w", d, err)
-	}
-	return "blobs/" + d.Algorithm().String() + "/" + d.Encoded(), nil
-}
-
 // readLayout inspects the images of an archive.
-func (r *Report) readLayout(ctx context.Context, l layout) error {
-	r.Format = "oci"
-	if _, ok := l.member(indexName); !ok {
-		r.Format = "docker"
+func (r *Report) readLayout(ctx context.Context, l *layout.Layout) error {
+	if _, _, err := l.Open(layout.IndexName); errors.Is(err, fs.ErrNotExist) {
 		return r.readSaved(l)
 	}
 	var index ocispec.Index
-	if err := l.decode(indexName, &index); err != nil {
+	if err := l.Decode(layout.IndexName, &index); err != nil {
 		return err
 	}
 	if err := r.addIndex(ctx, l, index, nil, 0); err != nil {
@@ -117,7 +69,7 @@ func (r *Report) readLayout(ctx context.Context, l layout) error {
 
 // addIndex adds the images of an index and of those in it. names are what the
 // index is called.
-func (r *Report) addIndex(ctx context.Context, l layout, index ocispec.Index, names []string, depth int) error {
+func (r *Report) addIndex(ctx context.Context, l *layout.Layout, index ocispec.Index, names []string, depth int) error {
 	if depth > maxNested {
 		return fmt.Errorf("its indexes nest deeper than %d", maxNested)
 	}
@@ -132,13 +84,13 @@ func (r *Report) addIndex(ctx context.Context, l layout, index ocispec.Index, na
 				break
 			}
 		}
-		name, err := blob(d.Digest)
+		name, err := layout.Blob(d.Digest)
 		if err != nil {
 			return err
 		}
 		if d.MediaType == ocispec.MediaTypeImageIndex || strings.HasSuffix(d.MediaType, ".manifest.list.v2+json") {
 			var inner ocispec.Index
-			if err := l.decode(name, &inner); err != nil {
+			if err := l.Decode(name, &inner); err != nil {
 				return err
 			}
 			if err := r.addIndex(ctx, l, inner, called, depth+1); err != nil {
@@ -156,16 +108,16 @@ func (r *Report) addIndex(ctx context.Context, l layout, index ocispec.Index, na
 }
 
 // read reads an image by its manifest, and digests its blobs.
-func (im *Image) read(ctx context.Context, l layout, d ocispec.Descriptor, name string) error {
+func (im *Image) read(ctx context.Context, l *layout.Layout, d ocispec.Descriptor, name string) error {
 	var m ocispec.Manifest
-	if err := l.decode(name, &m); err != nil {
+	if err := l.Decode(name, &m); err != nil {
 		return err
 	}
 	if len(m.Layers) > maxLayers {
 		return fmt.Errorf("an image has %d layers, more than %d", len(m.Layers), maxLayers)
 	}
 	for _, b := range slices.Concat([]ocispec.Descriptor{d, m.Config}, m.Layers) {
-		problem, err := l.check(ctx, b)
+		problem, err := check(ctx, l, b)
 		if err != nil {
 			return err
 		}
@@ -176,7 +128,7 @@ func (im *Image) read(ctx context.Context, l layout, d ocispec.Descriptor, name 
 	for _, b := range m.Layers {
 		im.Layers = append(im.Layers, Layer{b.Digest.String(), b.MediaType, b.Size})
 	}
-	config, err := blob(m.Config.Digest)
+	config, err := layout.Blob(m.Config.Digest)
 	if err != nil {
 		return err
 	}
@@ -188,22 +140,24 @@ func (im *Image) read(ctx context.Context, l layout, d ocispec.Descriptor, name 
 }
 
 // check compares a blob with its descriptor, and says what is wrong.
-func (l layout) check(ctx context.Context, d ocispec.Descriptor) (problem string, err error) {
-	name, err := blob(d.Digest)
+func check(ctx context.Context, l *layout.Layout, d ocispec.Descriptor) (problem string, err error) {
+	name, err := layout.Blob(d.Digest)
 	if err != nil {
 		return "", err
 	}
-	m, ok := l.member(name)
+	r, n, err := l.Open(name)
 	switch {
-	case !ok:
+	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Sprintf("%s is missing", d.Digest), nil
-	case m.Size != d.Size:
-		return fmt.Sprintf("%s has %d bytes, its descriptor says %d", d.Digest, m.Size, d.Size), nil
+	case err != nil:
+		return "", fmt.Errorf("opening %s: %w", name, err)
+	case n != d.Size:
+		return fmt.Sprintf("%s has %d bytes, its descriptor says %d", d.Digest, n, d.Size), nil
 	case !d.Digest.Algorithm().Available():
 		return fmt.Sprintf("%s: the digest cannot be verified", d.Digest), nil
 	}
 	v := d.Digest.Verifier()
-	section := io.NewSectionReader(l.r, m.Off, m.Size)
+	section := io.NewSectionReader(r, 0, n)
 	for {
 		if err := ctx.Err(); err != nil {
 			return "", err
@@ -222,9 +176,9 @@ func (l layout) check(ctx context.Context, d ocispec.Descriptor) (problem string
 }
 
 // configure takes over the configuration of an image.
-func (im *Image) configure(l layout, name string) error {
+func (im *Image) configure(l *layout.Layout, name string) error {
 	var c ocispec.Image
-	if err := l.decode(name, &c); err != nil {
+	if err := l.Decode(name, &c); err != nil {
 		return err
 	}
 	im.Created, im.Platform = c.Created, c.OS+"/"+c.Architecture
@@ -247,12 +201,12 @@ func sorted(set map[string]struct{}) []string {
 }
 
 // readSaved inspects what `docker save` wrote before it knew of OCI layouts.
-func (r *Report) readSaved(l layout) error {
+func (r *Report) readSaved(l *layout.Layout) error {
 	var images []struct {
 		Config           string
 		RepoTags, Layers []string
 	}
-	if err := l.decode(saveName, &images); err != nil {
+	if err := l.Decode(layout.SaveName, &images); err != nil {
 		return err
 	}
 	if len(images) == 0 || len(images) > maxImages {
@@ -267,11 +221,11 @@ func (r *Report) readSaved(l layout) error {
 			return err
 		}
 		for _, name := range s.Layers {
-			m, ok := l.member(name)
-			if !ok {
+			_, n, err := l.Open(name)
+			if err != nil {
 				im.Problems = append(im.Problems, name+" is missing")
 			}
-			im.Layers = append(im.Layers, Layer{Digest: name, Size: m.Size})
+			im.Layers = append(im.Layers, Layer{Digest: name, Size: n})
 		}
 		r.Images = append(r.Images, im)
 	}

@@ -18,6 +18,9 @@ import (
 func (r *Report) WriteText(w io.Writer) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s: %s, %s, %s on disk\n", plain(r.Path), r.Format, size(r.Size), size(r.Allocated))
+	if len(r.Beside) > 0 {
+		fmt.Fprintf(&b, "with %s\n", plain(strings.Join(r.Beside, ", ")))
+	}
 	if r.Package != nil {
 		r.Package.write(&b)
 	}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/disk"
-	"github.com/imgbuild/imgbuild/disk/image"
-	"github.com/imgbuild/imgbuild/output/ovf"
+	"github.com/imgbuild/imgbuild/output/source"
 	"github.com/imgbuild/imgbuild/recipes"
 	"github.com/imgbuild/imgbuild/sanitize/audit"
 	"github.com/imgbuild/imgbuild/sanitize/audit/secret"
@@ -87,46 +87,43 @@ func auditWith(ctx context.Context, r disk.Reader, settings recipes.Sanitize) (*
 }
 
 // readBack audits the disks in a file that an output wrote, through its
-// container. Files without a disk pass.
-func (s *Session) readBack(ctx context.Context, path, format string) error {
-	settings := s.Recipe.Recipe.Sanitize
-	if settings.Policy == "none" {
+// container or archive. Files without a disk pass.
+func readBack(ctx context.Context, path, format string, settings recipes.Sanitize) error {
+	if settings.Policy == "none" || !mayHoldDisk(path, format) {
 		return nil
 	}
-	if format == "ova" || format == "ovf" {
-		return readBackPackage(ctx, path, settings)
-	}
-	r, container, closer, err := image.Open(path)
+	src, err := source.Open(ctx, path)
 	if err != nil {
 		return err
 	}
-	defer closer.Close()
-	if container == "raw" && format != "raw" { // a kernel, a description, an archive
-		return nil
-	}
-	return verdict(ctx, r, settings)
-}
-
-// readBackPackage is readBack for all disks of an OVF package.
-func readBackPackage(ctx context.Context, path string, settings recipes.Sanitize) error {
-	p, err := ovf.Open(path)
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	for _, d := range p.Disks {
-		if d.File == "" {
-			continue
-		}
-		r, _, err := p.OpenDisk(d)
+	defer src.Close()
+	for _, d := range src.Disks {
+		r, container, err := d.Open()
 		if err != nil {
 			return err
+		}
+		// Any file can be a raw disk; only these formats have one.
+		if container == "raw" && d.Name == "" && format != "raw" && format != "xen" {
+			continue
 		}
 		if err := verdict(ctx, r, settings); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// mayHoldDisk spares the files of a format that lie beside its disk.
+func mayHoldDisk(path, format string) bool {
+	switch format {
+	case "kernel", "oci":
+		return false
+	case "ovf": // the descriptor leads to the disk
+		return filepath.Ext(path) == ".ovf"
+	case "xen":
+		return filepath.Ext(path) == ".raw"
+	}
+	return true
 }
 
 func verdict(ctx context.Context, r disk.Reader, settings recipes.Sanitize) error {

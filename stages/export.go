@@ -118,7 +118,7 @@ func (s *Session) write(ctx context.Context, results map[string]builder.Outputs,
 			return err
 		}
 		result.Stamps[f.Path] = info.ModTime().UnixNano()
-		if err := s.readBack(ctx, dir.Path(f.Path), f.Format); err != nil {
+		if err := readBack(ctx, dir.Path(f.Path), f.Format, s.Recipe.Recipe.Sanitize); err != nil {
 			return fmt.Errorf("reading back %s: %w", f.Path, err)
 		}
 		s.tell(builder.Event{Kind: builder.Result, Message: dir.Path(f.Path)})

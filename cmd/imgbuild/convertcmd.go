@@ -33,7 +33,8 @@ func (c *cli) convertCommand() *cobra.Command {
 		Short: "Turn an image into another format",
 		Long: `Convert turns a disk (raw, qcow2, VMDK, VHD, VHDX) into another container or
 into an OVF package, and a disk in a package (OVA, or loose files by their
-.ovf) into a file. The format is told by the suffix of OUT, or by --format:
+.ovf), in an archive (for Google Compute Engine, a Vagrant box) or in a container
+image (a containerDisk of KubeVirt) into a file. The format is told by the suffix of OUT, or by --format:
 ` + strings.Join(convert.Formats(), ", ") + `.
 
 The disk keeps every byte. What a package says beside it, and the new format
@@ -63,7 +64,7 @@ compressed is unpacked into the folder for temporary files first ($TMPDIR).`,
 	flags := cmd.Flags()
 	flags.StringVarP(&f.format, "format", "f", "", "format of OUT (default: by its suffix)")
 	flags.StringArrayVar(&f.options, "option", nil, "option of the format, as a recipe has it: --option type=fixed")
-	flags.StringVar(&f.disk, "disk", "", "which disk of a package, by its ID or file name")
+	flags.StringVar(&f.disk, "disk", "", "which disk of a package or archive, by its ID or file name")
 	flags.IntVar(&f.cpus, "cpus", 0, "processors that a package describes (default: as the source, or 1)")
 	flags.StringVarP(&f.memory, "memory", "m", "", "memory that a package describes, such as 512MiB (default: as the source, or 512MiB)")
 	return cmd

@@ -13,8 +13,10 @@ func (c *cli) inspectCommand() *cobra.Command {
 		Long: `Inspect tells what an image holds: the partitions and filesystems of a disk
 (raw, qcow2, VMDK, VHD, VHDX) and whose each of its bytes is, the machine that an OVF
 package (OVA, or loose files by their .ovf) describes and whether its manifest
-holds, the configuration and layers of a container image in an archive. The
-image is only read, and nothing is unpacked.`,
+holds, the configuration and layers of a container image (an OCI layout, or what
+docker saves), and the disk in an archive or a container image. The image is
+only read; one that is compressed is unpacked into the folder for temporary
+files first ($TMPDIR).`,
 		Example: "  imgbuild inspect out/hello.ova\n  imgbuild inspect --json appliance.vmdk",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

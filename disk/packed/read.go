@@ -23,6 +23,29 @@ const maxDict = 64 << 20
 // bytes. progress, when not nil, is told how many bytes of the stream are
 // done. Close gives the space back.
 func Open(ctx context.Context, r io.ReaderAt, n, limit int64, progress func(done int64)) (*disk.File, error) {
+	in, err := stream(ctx, r, n, progress)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	d, err := spool(in, limit)
+	if err != nil {
+		return nil, fmt.Errorf("unpacking: %w", err)
+	}
+	return d, nil
+}
+
+// Stream unpacks the stream in the n bytes of r as it is read, for those who
+// want its beginning.
+func Stream(ctx context.Context, r io.ReaderAt, n int64) (io.ReadCloser, error) {
+	return stream(ctx, r, n, nil)
+}
+
+// Spool writes a stream of at most limit bytes into a sparse file that has no
+// name. Close gives the space back.
+func Spool(in io.Reader, limit int64) (*disk.File, error) { return spool(in, limit) }
+
+func stream(ctx context.Context, r io.ReaderAt, n int64, progress func(int64)) (io.ReadCloser, error) {
 	head := make([]byte, min(n, sniffed))
 	if got, err := r.ReadAt(head, 0); got < len(head) {
 		return nil, fmt.Errorf("reading the beginning: %w", err)
@@ -32,14 +55,10 @@ func Open(ctx context.Context, r io.ReaderAt, n, limit int64, progress func(done
 	if err != nil {
 		return nil, fmt.Errorf("unpacking %s: %w", kind, err)
 	}
-	if c, ok := in.(io.Closer); ok {
-		defer c.Close()
+	if c, ok := in.(io.ReadCloser); ok {
+		return c, nil
 	}
-	d, err := spool(in, limit)
-	if err != nil {
-		return nil, fmt.Errorf("unpacking %s: %w", kind, err)
-	}
-	return d, nil
+	return io.NopCloser(in), nil
 }
 
 func decompressor(kind Kind, r io.Reader) (io.Reader, error) {

@@ -78,7 +78,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := notItself(o.In, o.Out); err != nil {
 		return nil, err
 	}
-	r := &Result{Source: src.format, DiskFormat: src.diskFormat, Format: t.format, Size: src.disk.Size(), Lost: []string{}, Assumed: []string{}}
+	r := &Result{Source: src.Format, DiskFormat: src.diskFormat, Format: t.format, Size: src.disk.Size(), Lost: []string{}, Assumed: []string{}}
 	a := r.describe(o, t, src)
 	if r.Files, err = write(ctx, a, src.disk, t, selected, o.Progress); err != nil {
 		return nil, err

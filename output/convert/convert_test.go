@@ -14,6 +14,8 @@ import (
 	"github.com/imgbuild/imgbuild/disk/image"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output/convert"
+	"github.com/imgbuild/imgbuild/output/formats"
+	"github.com/imgbuild/imgbuild/output/outputtest"
 	"github.com/imgbuild/imgbuild/output/ovf"
 )
 
@@ -187,6 +189,53 @@ func TestWrongUse(t *testing.T) {
 		_, err := convert.Run(t.Context(), o)
 		if err == nil || !strings.Contains(err.Error(), word) || fault.KindOf(err) != fault.Usage {
 			t.Errorf("%s: %v", word, err)
+		}
+	}
+}
+
+// TestArchives converts disks out of what outputs wrap around them, and tells
+// what is left behind.
+func TestArchives(t *testing.T) {
+	for format, c := range map[string]struct{ file, lost string }{
+		"gcp":      {"hello-jvm-gcp.tar.gz", ""},
+		"vagrant":  {"hello-jvm.box", "file: Vagrantfile"},
+		"kubevirt": {"hello-jvm-kubevirt.oci.tar", "container image: "},
+	} {
+		s, err := formats.Select(format, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := outputtest.Write(t, outputtest.Format{Format: s.Format}, "partial grain")
+		back := filepath.Join(t.TempDir(), "back.raw")
+		r := run(t, m.Dir.Path(c.file), back)
+		if !strings.Contains(strings.Join(r.Lost, "\n"), c.lost) {
+			t.Errorf("%s: lost %q", format, r.Lost)
+		}
+		d, err := disk.OpenFile(back)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		if err := disktest.Diff(disk.Section(d, 0, m.Disk.Size()), m.Disk); err != nil {
+			t.Errorf("%s: %v", format, err)
+		}
+	}
+}
+
+// TestNoImage refuses what is no disk.
+func TestNoImage(t *testing.T) {
+	dir := t.TempDir()
+	text, tree := filepath.Join(dir, "hello.pvh.cfg"), filepath.Join(dir, "hello.oci.tar")
+	if err := os.WriteFile(text, []byte("name = 'hello'\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := outputtest.Tree(t).Export(t.Context(), tree, "docker.io/library/hello:1"); err != nil {
+		t.Fatal(err)
+	}
+	for path, word := range map[string]string{text: "no image of a known kind", tree: "none of its layers is the disk"} {
+		_, err := convert.Run(t.Context(), convert.Options{In: path, Out: filepath.Join(dir, "x.qcow2")})
+		if err == nil || !strings.Contains(err.Error(), word) || fault.KindOf(err) != fault.Input || len(fault.HintsOf(err)) == 0 {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }

@@ -15,14 +15,20 @@ const (
 )
 
 // describe makes the appliance, and notes what has no place in it.
-func (r *Result) describe(o Options, t target, src *source) output.Appliance {
+func (r *Result) describe(o Options, t target, src *opened) output.Appliance {
 	a := output.Appliance{Name: t.stem, CPUs: o.CPUs, Memory: o.Memory, Firmware: "any", Created: o.Created}
 	var m ovf.Machine
-	if src.about != nil {
+	if src.Package != nil {
 		m = r.machine(src)
 	}
+	for _, name := range src.Beside {
+		r.lose("file", name)
+	}
+	if src.Layout != nil {
+		r.lose("container image", "its names, labels and configuration")
+	}
 	if !t.machine {
-		if src.about != nil {
+		if src.Package != nil {
 			r.loseAll(m)
 		}
 		return a
@@ -35,7 +41,7 @@ func (r *Result) describe(o Options, t target, src *source) output.Appliance {
 		const mib = 1 << 20
 		a.Memory = mib * int64(r.assume(m.Memory >= mib, int(m.Memory/mib), defaultMemory/mib, "%d MiB of memory"))
 	}
-	if src.about == nil {
+	if src.Package == nil {
 		r.Assumed = append(r.Assumed, "a disk that boots by BIOS and by UEFI", "a 64-bit Linux")
 		return a
 	}
@@ -54,20 +60,20 @@ func (r *Result) assume(told bool, value, fallback int, text string) int {
 
 // machine returns the machine that has the disk, and notes what else is in the
 // package.
-func (r *Result) machine(src *source) ovf.Machine {
+func (r *Result) machine(src *opened) ovf.Machine {
 	var found *ovf.Machine
-	for i, m := range src.about.Machines {
+	for i, m := range src.Package.Machines {
 		has := false
 		for _, d := range m.Disks {
 			has = has || d == src.chosen.ID
 		}
 		if has && found == nil {
-			found = &src.about.Machines[i]
+			found = &src.Package.Machines[i]
 		} else {
 			r.lose("machine", m.ID)
 		}
 	}
-	for _, d := range src.about.Disks {
+	for _, d := range src.Package.Disks {
 		if d.ID != src.chosen.ID {
 			r.lose("disk", fmt.Sprintf("%s of %d bytes", d.ID, d.Capacity))
 		}

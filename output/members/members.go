@@ -13,7 +13,12 @@ import (
 	"io"
 	"path"
 	"strings"
+
+	"github.com/imgbuild/imgbuild/disk"
 )
+
+// ErrSparse is returned for an archive with a file that is stored in pieces.
+var ErrSparse = errors.New("stored as a sparse file, in pieces")
 
 // Max is the most members that an archive may have.
 const Max = 1 << 16
@@ -23,6 +28,15 @@ type Member struct {
 	Name string // slash-separated, without "./" before it
 	Off  int64  // of its content
 	Size int64
+}
+
+// In returns the content of a member in its archive. When the archive is a
+// disk, so is the content: holes are known.
+func (m Member) In(archive io.ReaderAt) io.ReaderAt {
+	if d, ok := archive.(disk.Reader); ok {
+		return disk.Section(d, m.Off, m.Size)
+	}
+	return io.NewSectionReader(archive, m.Off, m.Size)
 }
 
 // magicAt is where a header says "ustar": POSIX and GNU tar alike.
@@ -62,7 +76,7 @@ func Index(r io.ReaderAt, n int64) ([]Member, error) {
 			return nil, err
 		}
 		if sparse(h) {
-			return nil, fmt.Errorf("%s is stored as a sparse file, in pieces", h.Name)
+			return nil, fmt.Errorf("%s is %w", h.Name, ErrSparse)
 		}
 		if h.Size < 0 || h.Size > n-off {
 			return nil, fmt.Errorf("%s has %d bytes, the archive ends %d bytes behind its beginning", h.Name, h.Size, n-off)
