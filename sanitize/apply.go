@@ -158,12 +158,13 @@ func (a *applier) zone(z zone) error {
 			continue // a hole
 		}
 		from, to := z.inner(r.Extent)
+		if r.stored&holdsNonZero != 0 {
+			shared.add(r.Off, min(from, r.End()))
+			shared.add(max(to, r.Off), r.End())
+		}
 		if from >= to {
-			shared.add(r.Off, r.End())
 			continue
 		}
-		shared.add(r.Off, from)
-		shared.add(to, r.End())
 		whole = append(whole, deadRun{disk.Extent{Off: from, Len: to - from}, r.stored})
 	}
 	i := sort.Search(len(a.changes), func(i int) bool { return a.changes[i].End() > z.Off })

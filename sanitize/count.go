@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"runtime"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,13 +15,15 @@ const batchSize = 4 << 20
 
 // tally is what counting found in a region, in bytes.
 type tally struct {
+	region  int
 	data    int64 // stored, not a hole
 	nonZero int64
 	first   int64 // where the first run that is not zero begins
 }
 
-// tallies are those of the regions that hold data; the others are left out.
-type tallies map[int]tally
+// tallies are those of the regions that hold data, ascending; the others are
+// left out.
+type tallies []tally
 
 // piece is a data run of a region.
 type piece struct {
@@ -30,48 +31,70 @@ type piece struct {
 	disk.Extent
 }
 
+// of returns the tally of region i. The next call asks for a later region.
+func (t *tallies) of(i int) tally {
+	if len(*t) == 0 || (*t)[0].region != i {
+		return tally{region: i}
+	}
+	first := (*t)[0]
+	*t = (*t)[1:]
+	return first
+}
+
+// countBatch is a part of the work, and what came of it.
+type countBatch struct {
+	pieces []piece
+	tallies
+}
+
 // count reads the data of the regions that want chooses, on all processors.
 func count(ctx context.Context, r disk.Reader, regions []Region, want func(Region) bool) (tallies, error) {
-	batches := make(chan []piece)
+	work := make(chan *countBatch)
+	var batches []*countBatch
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error {
-		defer close(batches)
-		return pieces(ctx, r, regions, want, batches)
+		defer close(work)
+		return pieces(ctx, r, regions, want, func(p []piece) error {
+			b := &countBatch{pieces: p}
+			batches = append(batches, b)
+			select {
+			case work <- b:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
 	})
-	all := tallies{}
-	var mu sync.Mutex
 	for range runtime.GOMAXPROCS(0) {
 		tasks.Go(func() error {
 			s := newScanner(r)
-			for batch := range batches {
-				found, err := s.tally(ctx, batch)
+			for b := range work {
+				found, err := s.tally(ctx, b.pieces)
 				if err != nil {
 					return err
 				}
-				mu.Lock()
-				all.add(batch, found)
-				mu.Unlock()
+				b.add(found)
 			}
 			return nil
 		})
 	}
-	return all, tasks.Wait()
+	if err := tasks.Wait(); err != nil {
+		return nil, err
+	}
+	var all tallies
+	for _, b := range batches {
+		for _, t := range b.tallies {
+			all.add(t)
+		}
+	}
+	return all, nil
 }
 
 // pieces cuts the data of the regions into batches.
-func pieces(ctx context.Context, r disk.Reader, regions []Region, want func(Region) bool, out chan<- []piece) error {
+func pieces(ctx context.Context, r disk.Reader, regions []Region, want func(Region) bool, out func([]piece) error) error {
 	s := newScanner(r)
 	var batch []piece
 	room := int64(batchSize)
-	send := func() error {
-		select {
-		case out <- batch:
-			batch, room = nil, batchSize
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 	for i, g := range regions {
 		if !want(g) {
 			continue
@@ -87,13 +110,14 @@ func pieces(ctx context.Context, r disk.Reader, regions []Region, want func(Regi
 			run.Len = min(run.Len, room)
 			batch, room, off = append(batch, piece{i, run}), room-run.Len, run.End()
 			if room == 0 {
-				if err := send(); err != nil {
+				if err := out(batch); err != nil {
 					return err
 				}
+				batch, room = nil, batchSize
 			}
 		}
 	}
-	return send()
+	return out(batch)
 }
 
 // nearby is the longest gap between two pieces, in bytes, that is read along:
@@ -129,16 +153,25 @@ func (s *scanner) tally(ctx context.Context, batch []piece) ([]int64, error) {
 	return found, ctx.Err()
 }
 
-func (t tallies) add(batch []piece, found []int64) {
-	for i, p := range batch {
-		sum := t[p.region]
-		if n := found[i]; n > 0 {
-			if sum.nonZero == 0 || p.Off < sum.first {
-				sum.first = p.Off
-			}
-			sum.nonZero += n
-		}
-		sum.data += p.Len
-		t[p.region] = sum
+// add sums up what was found in the pieces of a batch.
+func (b *countBatch) add(found []int64) {
+	for i, p := range b.pieces {
+		b.tallies.add(tally{p.region, p.Len, found[i], p.Off})
 	}
+	b.pieces = nil
+}
+
+// add appends a tally of the last region, or of a later one.
+func (t *tallies) add(next tally) {
+	k := len(*t)
+	if k == 0 || (*t)[k-1].region != next.region {
+		*t = append(*t, next)
+		return
+	}
+	sum := &(*t)[k-1]
+	if sum.nonZero == 0 {
+		sum.first = next.first
+	}
+	sum.nonZero += next.nonZero
+	sum.data += next.data
 }

@@ -94,7 +94,7 @@ func (p *Plan) account(ctx context.Context, r disk.Reader) error {
 	}
 	p.stored = make([]storage, len(p.ledger.Regions))
 	for i, g := range p.ledger.Regions {
-		c := counts[i]
+		c := counts.of(i)
 		if c.data > 0 {
 			p.stored[i] |= holdsData
 		}
