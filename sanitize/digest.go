@@ -9,27 +9,70 @@ import (
 	"hash"
 	"io"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/imgbuild/imgbuild/disk"
 )
 
-// Digest hashes what a scrub must leave as it is: the live tree of each
-// volume (paths, modes, owners, times, targets, extended attributes, content),
-// and every byte that is unknown or boot code. A volume whose driver is no
-// [Walker] counts with all its live bytes and metadata as they are stored.
-func Digest(ctx context.Context, r disk.Reader, l *Ledger) (string, error) {
+// digestion takes the digest of what a scrub must leave as it is: the live tree
+// of each volume (paths, modes, owners, times, targets, extended attributes,
+// content), and every byte that is unknown or boot code. A volume whose driver
+// is no [Walker] counts with all its live bytes and metadata as they are stored.
+//
+// A tree needs no ledger, so it is digested while the ledger is read.
+type digestion struct {
+	cancel context.CancelFunc
+	ctx    context.Context
+	trees  errgroup.Group               // one at a time: each takes all processors
+	sums   map[int64]*[sha256.Size]byte // by the place of the volume
+}
+
+// survey takes the ledger of r, and begins its digest: [digestion.sum] ends it.
+func survey(ctx context.Context, r disk.Reader, drivers []Driver) (*Ledger, *digestion, error) {
+	d := &digestion{sums: map[int64]*[sha256.Size]byte{}}
+	d.ctx, d.cancel = context.WithCancel(ctx)
+	d.trees.SetLimit(1)
+	l, err := read(ctx, r, drivers, ReadOptions{}, d.tree)
+	if err != nil {
+		d.cancel()
+		_ = d.trees.Wait() // the ledger's error says more
+		return nil, nil, err
+	}
+	return l, d, nil
+}
+
+// tree begins with the live tree of a volume.
+func (d *digestion) tree(v Volume) {
+	w, ok := v.fs.(Walker)
+	if !ok {
+		return
+	}
+	sum := new([sha256.Size]byte)
+	d.sums[v.Off] = sum
+	d.trees.Go(func() error {
+		h := sha256.New()
+		err := digestTree(d.ctx, h, w)
+		h.Sum(sum[:0])
+		return wrap(fmt.Sprintf("walking the %s volume at byte %d", v.Type, v.Off), err)
+	})
+}
+
+// sum waits for the trees and returns the digest of all.
+func (d *digestion) sum(ctx context.Context, r disk.Reader, l *Ledger) (string, error) {
+	defer d.cancel()
+	defer context.AfterFunc(ctx, d.cancel)()
+	if err := d.trees.Wait(); err != nil {
+		return "", err
+	}
 	h := sha256.New()
-	d := digester{h: h, buf: make([]byte, scanBuffer)}
+	g := digester{h: h, buf: make([]byte, scanBuffer)}
 	for _, v := range l.Volumes {
-		w, ok := v.fs.(Walker)
-		if !ok {
-			continue
-		}
-		d.field("volume", v.Off, v.Len, v.Type)
-		if err := digestTree(ctx, h, w); err != nil {
-			return "", fmt.Errorf("walking the %s volume at byte %d: %w", v.Type, v.Off, err)
+		if sum := d.sums[v.Off]; sum != nil {
+			g.field("volume", v.Off, v.Len, v.Type)
+			h.Write(sum[:])
 		}
 	}
-	if err := d.stored(ctx, r, l); err != nil {
+	if err := g.stored(ctx, r, l); err != nil {
 		return "", err
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil

@@ -56,6 +56,12 @@ type Labeler interface {
 // accounts for it. The error wraps [ErrRefused] when a filesystem must not be
 // scrubbed as it is.
 func Read(ctx context.Context, r disk.Reader, drivers []Driver, opts ReadOptions) (*Ledger, error) {
+	return read(ctx, r, drivers, opts, func(Volume) {})
+}
+
+// read is [Read]. It calls opened for each filesystem that is recognised,
+// before it asks for its regions.
+func read(ctx context.Context, r disk.Reader, drivers []Driver, opts ReadOptions, opened func(Volume)) (*Ledger, error) {
 	r = disk.Cached(r)
 	l := &Ledger{Size: r.Size()}
 	t, err := readTable(r)
@@ -64,7 +70,7 @@ func Read(ctx context.Context, r disk.Reader, drivers []Driver, opts ReadOptions
 	}
 	if t == nil {
 		if l.Size > 0 {
-			if err := l.readVolume(ctx, r, Volume{Extent: disk.Extent{Len: l.Size}}, drivers, opts); err != nil {
+			if err := l.readVolume(ctx, r, Volume{Extent: disk.Extent{Len: l.Size}}, drivers, opts, opened); err != nil {
 				return nil, err
 			}
 		}
@@ -76,7 +82,7 @@ func Read(ctx context.Context, r disk.Reader, drivers []Driver, opts ReadOptions
 			l.add(it.Region)
 			continue
 		}
-		if err := l.readVolume(ctx, r, *it.volume, drivers, opts); err != nil {
+		if err := l.readVolume(ctx, r, *it.volume, drivers, opts, opened); err != nil {
 			return nil, err
 		}
 	}
@@ -84,7 +90,7 @@ func Read(ctx context.Context, r disk.Reader, drivers []Driver, opts ReadOptions
 }
 
 // readVolume appends the regions of one volume.
-func (l *Ledger) readVolume(ctx context.Context, r disk.Reader, v Volume, drivers []Driver, opts ReadOptions) error {
+func (l *Ledger) readVolume(ctx context.Context, r disk.Reader, v Volume, drivers []Driver, opts ReadOptions, opened func(Volume)) error {
 	part := disk.Section(r, v.Off, v.Len)
 	driver, fsys, err := recognise(ctx, part, drivers)
 	first := len(l.Regions)
@@ -93,6 +99,7 @@ func (l *Ledger) readVolume(ctx context.Context, r disk.Reader, v Volume, driver
 		if lb, ok := fsys.(Labeler); ok && lb.Label() != "" {
 			v.Label = lb.Label()
 		}
+		opened(v)
 		err = l.addFilesystem(ctx, v)
 	}
 	switch {

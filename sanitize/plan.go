@@ -41,7 +41,7 @@ func Prepare(ctx context.Context, r disk.Reader, opts Options) (*Plan, error) {
 		return nil, err
 	}
 	r = disk.Cached(r)
-	l, err := Read(ctx, r, opts.Drivers, ReadOptions{})
+	l, digest, err := survey(ctx, r, opts.Drivers)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func Prepare(ctx context.Context, r disk.Reader, opts Options) (*Plan, error) {
 	p.after = disk.NewOverlay(cleared{r, p.dead()})
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() (err error) {
-		p.before, err = Digest(ctx, r, l)
+		p.before, err = digest.sum(ctx, r, l)
 		return wrap("digesting the live tree", err)
 	})
 	tasks.Go(func() error {

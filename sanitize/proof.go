@@ -29,18 +29,18 @@ type Proof struct {
 }
 
 // Prove takes a fresh ledger of r and holds it to what a scrub with opts
-// promises. before is the [Digest] taken ahead of the scrub. The error, of
+// promises. before is the digest taken ahead of the scrub. The error, of
 // kind [fault.Residue], says which promise does not hold; the proof is filled
 // in as far as it got.
 func Prove(ctx context.Context, r disk.Reader, opts Options, before string) (Proof, error) {
 	p := Proof{Size: r.Size(), FirstResidue: -1, Before: before}
-	l, err := Read(ctx, r, opts.Drivers, ReadOptions{})
+	l, digest, err := survey(ctx, r, opts.Drivers)
 	if err != nil {
 		return p, fmt.Errorf("proving the scrub: %w", err)
 	}
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() (err error) {
-		p.Digest, err = Digest(ctx, r, l)
+		p.Digest, err = digest.sum(ctx, r, l)
 		return wrap("digesting the live tree", err)
 	})
 	tasks.Go(func() error { return p.lookForResidue(ctx, r, l, opts) })

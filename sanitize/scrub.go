@@ -52,5 +52,9 @@ func Scrub(ctx context.Context, w disk.Writer, opts Options) (*Report, error) {
 	if err := p.Apply(ctx, w); err != nil {
 		return nil, err
 	}
-	return p.Report, p.Prove(ctx, w)
+	// Not p.Prove, which would keep two ledgers in memory.
+	report := p.Report
+	proof, err := Prove(ctx, w, opts, p.before)
+	report.Proof = &proof
+	return report, err
 }

@@ -51,6 +51,8 @@ type tables struct {
 	ctx   context.Context
 	group map[int64]int64 // by the byte at which the table begins
 	emit  func(sanitize.Region) error
+
+	account account // of the table at hand
 }
 
 // region emits g, or the records of the inode table that it is.
@@ -73,7 +75,8 @@ func (t *tables) records(group int64, e disk.Extent) error {
 	if err != nil {
 		return err
 	}
-	a := account{f: f, ctx: t.ctx}
+	a := &t.account
+	a.f, a.pieces = f, a.pieces[:0]
 	free := int64(0)
 	for i := int64(0); used != nil && i < f.inodesPerGroup; {
 		set, count := used.run(i, f.inodesPerGroup)
