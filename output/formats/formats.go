@@ -26,6 +26,7 @@ import (
 	"github.com/imgbuild/imgbuild/output/vhdx"
 	"github.com/imgbuild/imgbuild/output/vmdk"
 	"github.com/imgbuild/imgbuild/output/xen"
+	"github.com/imgbuild/imgbuild/output/xva"
 )
 
 // All returns every format, sorted by name.
@@ -49,6 +50,7 @@ func All() []output.Format {
 		vhdx.Format{},
 		vmdk.Format{},
 		xen.Format{},
+		xva.Format{},
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Name() < list[j].Name() })
 	return list
