@@ -17,19 +17,39 @@ import (
 	"github.com/imgbuild/imgbuild/fault"
 )
 
-// temporary is what the names of unfinished files begin with.
-const temporary = ".imgbuild-"
+const (
+	// unfinished is the folder of files that have no name yet. They lie there
+	// under the names that they will have, so that those of a format that
+	// refer to each other can be read before they are committed.
+	unfinished = ".imgbuild-unfinished"
+	// reserved is what no output's name begins with.
+	reserved = ".imgbuild-"
+)
 
-// Dir is a folder that formats write into. A file has a temporary name until
-// it is committed.
+// Dir is a folder that formats write into. A file lies in a folder below it
+// until it is committed.
 type Dir struct {
 	path  string
 	limit int64 // bytes of each file; 0 means none
+	check func(path, format string) error
 }
 
 // Limit returns the folder with a bound on the size of each file, in bytes; 0
 // means none. A larger one fails its format, with a fault of kind Check.
-func (d *Dir) Limit(size int64) *Dir { return &Dir{path: d.path, limit: size} }
+func (d *Dir) Limit(size int64) *Dir {
+	limited := *d
+	limited.limit = size
+	return &limited
+}
+
+// Checked returns the folder with a judge of its files: an error for one that
+// is complete, but not yet committed, fails its format. Several may be judged
+// at the same time.
+func (d *Dir) Checked(check func(path, format string) error) *Dir {
+	checked := *d
+	checked.check = check
+	return &checked
+}
 
 // OpenDir makes the folder if need be. One that cannot be made or written is
 // the environment's fault.
@@ -49,15 +69,35 @@ func (d *Dir) Path(name string) string { return filepath.Join(d.path, name) }
 
 // Create begins a file of that name. It ends in one Commit or Abort.
 func (d *Dir) Create(name string) (*Pending, error) {
-	if name == "." || name != filepath.Base(name) || !filepath.IsLocal(name) || strings.HasPrefix(name, temporary) {
+	if name == "." || name != filepath.Base(name) || !filepath.IsLocal(name) || strings.HasPrefix(name, reserved) {
 		return nil, fmt.Errorf("%q is no name for an output file", name)
 	}
-	f, err := os.OpenFile(filepath.Join(d.path, temporary+name), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	f, err := d.open(name)
 	if err != nil {
 		return nil, fmt.Errorf("creating %s: %w", name, err)
 	}
 	return &Pending{File: f, dir: d, name: name}, nil
 }
+
+// open opens an unfinished file. Whoever else writes into the folder may
+// remove the one for unfinished files, as nobody needs it, between its making
+// and its use.
+func (d *Dir) open(name string) (f *os.File, err error) {
+	const tries = 10
+	for range tries {
+		if err = os.MkdirAll(filepath.Join(d.path, unfinished), 0o755); err != nil {
+			return nil, err
+		}
+		f, err = os.OpenFile(filepath.Join(d.path, unfinished, name), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return f, err
+}
+
+// tidy removes the folder for unfinished files when it is empty.
+func (d *Dir) tidy() { _ = os.Remove(filepath.Join(d.path, unfinished)) }
 
 // Pending is a file that is not yet complete.
 type Pending struct {
@@ -82,6 +122,11 @@ func (p *Pending) Finish(format string) (File, error) {
 		return File{}, fault.New(fault.Check, fmt.Errorf("%s has %d bytes, more than its budget of %d", p.name, info.Size(), limit),
 			"raise budgets.outputSize, or choose a format that compresses, such as ova")
 	}
+	if check := p.dir.check; check != nil {
+		if err := check(p.Name(), format); err != nil {
+			return File{}, fmt.Errorf("reading back %s: %w", p.name, err)
+		}
+	}
 	d, err := disk.NewFile(p.File)
 	if err != nil {
 		return File{}, err
@@ -98,13 +143,18 @@ func (p *Pending) Commit() error {
 	if err := p.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
 		return fmt.Errorf("closing %s: %w", p.name, err)
 	}
-	return os.Rename(p.Name(), p.dir.Path(p.name))
+	if err := os.Rename(p.Name(), p.dir.Path(p.name)); err != nil {
+		return err
+	}
+	p.dir.tidy()
+	return nil
 }
 
 // Abort drops the file.
 func (p *Pending) Abort() {
 	p.Close()
 	os.Remove(p.Name())
+	p.dir.tidy()
 }
 
 // digest returns the SHA-256 of all of r, in hexadecimal. Holes are hashed

@@ -11,7 +11,7 @@
 //
 // # Files
 //
-// A format writes into a [Dir]: every file has a temporary name until all of
+// A format writes into a [Dir]: every file lies aside until all of
 // the format's files are complete, then they are renamed together. A writer
 // that fails leaves nothing behind and does not disturb the others.
 //

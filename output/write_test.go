@@ -3,6 +3,7 @@ package output_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/disk/image"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/output/formats"
@@ -100,6 +102,48 @@ func TestNames(t *testing.T) {
 	}
 	if b, err := os.ReadFile(dir.Path("a")); err != nil || string(b) != "text" {
 		t.Errorf("%q, %v", b, err)
+	}
+}
+
+// TestChecked has a judge who lets a flat VMDK pass, whose two files need each
+// other, and refuses the raw disk.
+func TestChecked(t *testing.T) {
+	dir, err := output.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat, err := formats.Select("vmdk", map[string]any{"type": "monolithicFlat"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := formats.Select("raw", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := disk.NewMemory(1 << 20)
+	files, err := output.Write(t.Context(), outputtest.Appliance(), d, dir.Checked(func(path, format string) error {
+		if format == "raw" {
+			return errors.New("not as it was")
+		}
+		if strings.HasSuffix(path, "-flat.vmdk") {
+			return nil
+		}
+		r, _, closer, err := image.Open(path)
+		if err != nil {
+			return err
+		}
+		defer closer.Close()
+		return disk.Compare(t.Context(), d, r)
+	}), []output.Selected{raw, flat}, nil)
+	if err == nil || !strings.Contains(err.Error(), "writing raw: reading back") || !strings.Contains(err.Error(), "not as it was") {
+		t.Error(err)
+	}
+	if len(files) != 2 || files[0].Format != "vmdk" {
+		t.Errorf("%v", files)
+	}
+	entries, err := os.ReadDir(filepath.Dir(dir.Path("x")))
+	if err != nil || len(entries) != len(files) {
+		t.Errorf("%v are in the folder (%v)", entries, err)
 	}
 }
 

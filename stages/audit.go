@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/disk"
-	"github.com/imgbuild/imgbuild/output/source"
 	"github.com/imgbuild/imgbuild/recipes"
 	"github.com/imgbuild/imgbuild/sanitize/audit"
 	"github.com/imgbuild/imgbuild/sanitize/audit/secret"
@@ -84,52 +82,4 @@ func auditWith(ctx context.Context, r disk.Reader, settings recipes.Sanitize) (*
 		opts.Allow = append(opts.Allow, allow)
 	}
 	return audit.Run(ctx, r, opts)
-}
-
-// readBack audits the disks in a file that an output wrote, through its
-// container or archive. Files without a disk pass.
-func readBack(ctx context.Context, path, format string, settings recipes.Sanitize) error {
-	if settings.Policy == "none" || !mayHoldDisk(path, format) {
-		return nil
-	}
-	src, err := source.Open(ctx, path)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	for _, d := range src.Disks {
-		r, container, err := d.Open()
-		if err != nil {
-			return err
-		}
-		// Any file can be a raw disk; only these formats have one.
-		if container == "raw" && d.Name == "" && format != "raw" && format != "xen" {
-			continue
-		}
-		if err := verdict(ctx, r, settings); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// mayHoldDisk spares the files of a format that lie beside its disk.
-func mayHoldDisk(path, format string) bool {
-	switch format {
-	case "kernel", "oci":
-		return false
-	case "ovf": // the descriptor leads to the disk
-		return filepath.Ext(path) == ".ovf"
-	case "xen":
-		return filepath.Ext(path) == ".raw"
-	}
-	return true
-}
-
-func verdict(ctx context.Context, r disk.Reader, settings recipes.Sanitize) error {
-	report, err := auditWith(ctx, r, settings)
-	if err != nil {
-		return err
-	}
-	return report.Err()
 }

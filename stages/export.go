@@ -98,8 +98,10 @@ func (s *Session) write(ctx context.Context, results map[string]builder.Outputs,
 	}
 	s.tell(builder.Event{Kind: builder.Started, Stage: "outputs", Title: fmt.Sprintf("write %d outputs", len(s.selected))})
 	var told time.Time
-	limited := dir.Limit(int64(s.Recipe.Recipe.Budgets.OutputSize))
-	result.Outputs, err = output.Write(ctx, appliance, disk, limited, s.selected, func(done int64) {
+	into := dir.Limit(int64(s.Recipe.Recipe.Budgets.OutputSize)).Checked(func(path, format string) error {
+		return readBack(ctx, disk, path, format)
+	})
+	result.Outputs, err = output.Write(ctx, appliance, disk, into, s.selected, func(done int64) {
 		if time.Since(told) < progressEvery && done < disk.Size() {
 			return
 		}
@@ -118,9 +120,6 @@ func (s *Session) write(ctx context.Context, results map[string]builder.Outputs,
 			return err
 		}
 		result.Stamps[f.Path] = info.ModTime().UnixNano()
-		if err := readBack(ctx, dir.Path(f.Path), f.Format, s.Recipe.Recipe.Sanitize); err != nil {
-			return fmt.Errorf("reading back %s: %w", f.Path, err)
-		}
 		s.tell(builder.Event{Kind: builder.Result, Message: dir.Path(f.Path)})
 	}
 	return nil

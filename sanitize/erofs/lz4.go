@@ -35,9 +35,11 @@ func unpackLZ4(dst, src []byte) error {
 		if n, src, ok = lz4Length(int(token&15), src[2:]); !ok || distance == 0 || distance > out {
 			return errLZ4
 		}
-		// A match may overlap what it writes.
-		for end := min(out+n+lz4MinMatch, len(dst)); out < end; out++ {
-			dst[out] = dst[out-distance]
+		// A match may overlap what it writes: then what is copied of it is a
+		// whole number of distances, and the next copy can be twice as long.
+		from, end := out-distance, min(out+n+lz4MinMatch, len(dst))
+		for out < end {
+			out += copy(dst[out:end], dst[from:out])
 		}
 	}
 	return nil

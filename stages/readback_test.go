@@ -1,0 +1,51 @@
+package stages
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/output"
+	"github.com/imgbuild/imgbuild/output/formats"
+	"github.com/imgbuild/imgbuild/output/outputtest"
+)
+
+// TestReadBack writes every format with a disk in it. One that was audited
+// passes; when another was, one file of the format tells the difference, which
+// is of one byte, whatever is around the disk.
+func TestReadBack(t *testing.T) {
+	audited := func(b byte) disk.Reader {
+		m := disk.NewMemory(4 << 20)
+		if _, err := m.WriteAt([]byte{1, b}, 3<<20-1); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	for _, format := range []string{
+		"azure", "gcp", "kubevirt", "libvirt", "openstack", "ova", "ovf", "proxmox", "qcow2", "raw", "vagrant", "vhd", "vhdx", "vmdk", "xen",
+	} {
+		s, err := formats.Select(format, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir, err := output.OpenDir(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		differ := 0
+		files, err := output.Write(t.Context(), outputtest.Appliance(), audited(0), dir.Checked(func(path, format string) error {
+			if err := readBack(t.Context(), audited(1), path, format); errors.Is(err, disk.ErrDiffers) {
+				differ++
+			} else if err != nil {
+				t.Errorf("%s: %v", format, err)
+			}
+			return readBack(t.Context(), audited(0), path, format)
+		}), []output.Selected{s}, nil)
+		if err != nil || len(files) == 0 {
+			t.Errorf("%s: %d files: %v", format, len(files), err)
+		}
+		if differ != 1 {
+			t.Errorf("%s: %d files tell of another byte", format, differ)
+		}
+	}
+}
