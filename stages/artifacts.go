@@ -88,16 +88,21 @@ func putFile(ctx context.Context, s builder.Store, path, mediaType string) (ocis
 	})
 }
 
-// putDisk stores a raw image, without its holes.
-func (o Options) putDisk(ctx context.Context, w *builder.Work, path string) (ocispec.Descriptor, error) {
+// putImage stores a raw image, without its holes.
+func putImage(ctx context.Context, w *builder.Work, path string) (ocispec.Descriptor, error) {
 	f, err := disk.OpenFile(path)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
 	defer f.Close()
+	return putDisk(ctx, w, f)
+}
+
+// putDisk stores a disk, without its holes.
+func putDisk(ctx context.Context, w *builder.Work, r disk.Reader) (ocispec.Descriptor, error) {
 	return put(ctx, w.Store, sparse.MediaType, func(out io.Writer) error {
-		sink := sparse.NewWriter(out, f.Size())
-		if err := disk.Copy(ctx, f, func(done int64) { w.Progress(done, f.Size(), builder.Bytes) }, sink); err != nil {
+		sink := sparse.NewWriter(out, r.Size())
+		if err := disk.Copy(ctx, r, func(done int64) { w.Progress(done, r.Size(), builder.Bytes) }, sink); err != nil {
 			return err
 		}
 		return sink.Close()

@@ -138,7 +138,7 @@ func (o Options) makeBoot(ctx context.Context, w *builder.Work) (builder.Outputs
 	if err := writeFAT(ctx, w, image, p, files); err != nil {
 		return nil, err
 	}
-	desc, err := o.putDisk(ctx, w, image)
+	desc, err := putImage(ctx, w, image)
 	if err != nil {
 		return nil, err
 	}

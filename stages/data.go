@@ -52,7 +52,7 @@ func (o Options) makeData(ctx context.Context, w *builder.Work) (builder.Outputs
 	if err := fs.make(ctx, w, image); err != nil {
 		return nil, err
 	}
-	desc, err := o.putDisk(ctx, w, image)
+	desc, err := putImage(ctx, w, image)
 	if err != nil {
 		return nil, err
 	}

@@ -3,12 +3,10 @@ package stages
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/part"
-	"golang.org/x/sync/errgroup"
 )
 
 const kindDisk = "disk"
@@ -81,11 +79,11 @@ func (o Options) makeDisk(ctx context.Context, w *builder.Work) (builder.Outputs
 	}
 	// The backup table takes the last 33 sectors; a whole alignment unit
 	// keeps the size round, which some importers ask for.
-	path := filepath.Join(w.Dir, "disk.img")
-	if err := writeDisk(ctx, path, offset+alignment, &table, sources); err != nil {
+	d, err := assemble(offset+alignment, &table, sources)
+	if err != nil {
 		return nil, err
 	}
-	desc, err := o.putDisk(ctx, w, path)
+	desc, err := putDisk(ctx, w, d)
 	if err != nil {
 		return nil, err
 	}
@@ -108,30 +106,19 @@ func (pp partitionParams) entry(i int, offset, size int64) (part.Entry, error) {
 	return e, nil
 }
 
-// writeDisk copies the partitions to their places, side by side.
-func writeDisk(ctx context.Context, path string, size int64, table *part.Table, sources []disk.Reader) error {
-	f, err := disk.CreateFile(path, size)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := table.Write(f); err != nil {
-		return fmt.Errorf("writing the partition table: %w", err)
-	}
-	var g errgroup.Group
+// assemble returns the disk of that size on which each partition is in its
+// place.
+func assemble(size int64, table *part.Table, sources []disk.Reader) (disk.Reader, error) {
+	var parts []disk.Reader
+	var off int64
 	for i, src := range sources {
 		e := table.Entries[i]
-		g.Go(func() error {
-			return disk.Copy(ctx, src, nil, nopClose{disk.SectionWriter(f, e.Off, e.Len)})
-		})
+		parts = append(parts, disk.NewMemory(e.Off-off), src)
+		off = e.End()
 	}
-	if err := g.Wait(); err != nil {
-		return fmt.Errorf("copying partitions: %w", err)
+	d := disk.NewOverlay(disk.Concat(append(parts, disk.NewMemory(size-off))...))
+	if err := table.Write(d); err != nil {
+		return nil, fmt.Errorf("writing the partition table: %w", err)
 	}
-	return f.Close()
+	return d, nil
 }
-
-// nopClose is a part of a disk as a sink.
-type nopClose struct{ disk.Writer }
-
-func (nopClose) Close() error { return nil }

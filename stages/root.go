@@ -88,7 +88,7 @@ func (o Options) makeRoot(ctx context.Context, w *builder.Work) (builder.Outputs
 	if err := grow(image, p.Size); err != nil {
 		return nil, err
 	}
-	desc, err := o.putDisk(ctx, w, image)
+	desc, err := putImage(ctx, w, image)
 	if err != nil {
 		return nil, err
 	}

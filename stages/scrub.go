@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/imgbuild/imgbuild/builder"
-	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/sanitize"
 	"github.com/imgbuild/imgbuild/sanitize/drivers"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 const kindScrub = "scrub"
@@ -45,27 +44,22 @@ func (o Options) scrubDisk(ctx context.Context, w *builder.Work) (builder.Output
 		return nil, err
 	}
 	defer closer.Close()
-	path := filepath.Join(w.Dir, "disk.img")
-	f, err := disk.CreateFile(path, r.Size())
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	report, err := scrubInto(ctx, r, f)
+	plan, err := sanitize.Prepare(ctx, r, sanitize.Options{Drivers: drivers.All()})
 	if errors.Is(err, sanitize.ErrRefused) {
 		err = fault.New(fault.Residue, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("scrubbing the disk: %w", err)
 	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	if err := gate(report, p.Policy); err != nil {
-		return nil, err
-	}
-	desc, err := o.putDisk(ctx, w, path)
+	desc, err := putDisk(ctx, w, plan.Reader())
 	if err != nil {
+		return nil, fmt.Errorf("writing the scrubbed disk: %w", err)
+	}
+	if err := prove(ctx, w, plan, desc); err != nil {
+		return nil, fmt.Errorf("proving the scrubbed disk: %w", err)
+	}
+	report := plan.Report
+	if err := gate(report, p.Policy); err != nil {
 		return nil, err
 	}
 	text, err := json.MarshalIndent(report, "", "  ")
@@ -79,17 +73,14 @@ func (o Options) scrubDisk(ctx context.Context, w *builder.Work) (builder.Output
 	return builder.Outputs{"disk": desc, "report": account}, nil
 }
 
-// scrubInto writes r into f, an empty disk, without its dead bytes, and proves
-// what is there then.
-func scrubInto(ctx context.Context, r disk.Reader, f *disk.File) (*sanitize.Report, error) {
-	plan, err := sanitize.Prepare(ctx, r, sanitize.Options{Drivers: drivers.All()})
+// prove reads what was stored and adds the proof to the report of the plan.
+func prove(ctx context.Context, w *builder.Work, plan *sanitize.Plan, desc ocispec.Descriptor) error {
+	r, closer, err := OpenDisk(ctx, w.Store, desc)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := disk.Copy(ctx, plan.Reader(), nil, nopClose{f}); err != nil {
-		return nil, fmt.Errorf("writing the disk: %w", err)
-	}
-	return plan.Report, plan.Prove(ctx, f)
+	defer closer.Close()
+	return plan.Prove(ctx, r)
 }
 
 // gate decides whether the disk may go on.

@@ -2,7 +2,6 @@ package stages
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -54,7 +53,7 @@ func TestScrubGate(t *testing.T) {
 	defer s.Close()
 	w := &builder.Work{Dir: dir, Store: s, Log: hclog.NewNullLogger(),
 		Progress: func(int64, int64, builder.Unit) {}, Warn: t.Logf}
-	desc, err := Options{}.putDisk(t.Context(), w, filepath.Join(dir, "disk"))
+	desc, err := putImage(t.Context(), w, filepath.Join(dir, "disk"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,9 +63,6 @@ func TestScrubGate(t *testing.T) {
 	_, err = Options{}.scrubDisk(t.Context(), w)
 	if fault.KindOf(err) != fault.Residue || !strings.Contains(err.Error(), "at offset 1048576") {
 		t.Errorf("error %v, want a residue at the partition's offset", err)
-	}
-	if err := os.Remove(filepath.Join(dir, "disk.img")); err != nil {
-		t.Fatal(err)
 	}
 
 	w.Stage.Params = []byte(`{"policy":"none"}`)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"sync"
 
@@ -21,6 +22,7 @@ type content struct {
 	mu    sync.Mutex
 	last  int // index of the piece in cache, plus one
 	cache []byte
+	raw   []byte // what cache was unpacked from
 }
 
 func (f *filesystem) content(ctx context.Context, n *inode) (sanitize.Content, error) {
@@ -86,47 +88,47 @@ func (c *content) read(p []byte, i int, in int64) error {
 	defer c.mu.Unlock()
 	if c.last != i+1 {
 		c.last = 0
-		b, err := c.f.unpack(c.pieces[i])
-		if err != nil {
+		if err := c.unpack(c.pieces[i]); err != nil {
 			return err
 		}
-		c.cache, c.last = b, i+1
+		c.last = i + 1
 	}
 	copy(p, c.cache[in:])
 	return nil
 }
 
-// unpack returns the whole content of a piece.
-func (f *filesystem) unpack(x piece) ([]byte, error) {
-	raw, err := f.read(x.phys, x.stored)
-	if err != nil {
-		return nil, err
+// unpack fills the cache with the whole content of a piece.
+func (c *content) unpack(x piece) (err error) {
+	if c.raw, err = c.f.readInto(c.raw, x.phys, x.stored); err != nil {
+		return err
 	}
 	if x.how == rotated {
 		// Bytes keep their place relative to block borders, so what is
 		// ahead of the border is stored last (kernel,
 		// z_erofs_transform_plain).
-		shift := x.logical % f.block
-		head := min(x.length, f.block-shift)
+		shift := x.logical % c.f.block
+		head := min(x.length, c.f.block-shift)
 		if shift+head > x.stored {
-			return nil, fmt.Errorf("%d bytes do not hold a piece of %d", x.stored, x.length)
+			return fmt.Errorf("%d bytes do not hold a piece of %d", x.stored, x.length)
 		}
-		return append(append([]byte{}, raw[shift:shift+head]...), raw[:x.length-head]...), nil
+		c.cache = append(append(c.cache[:0], c.raw[shift:shift+head]...), c.raw[:x.length-head]...)
+		return nil
 	}
 	if x.algorithm != algorithmLZ4 {
-		return nil, fmt.Errorf("algorithm %d is not supported", x.algorithm)
+		return fmt.Errorf("algorithm %d is not supported", x.algorithm)
 	}
 	// A match of LZ4 yields at most 255 bytes for each of its own.
 	if x.length > x.stored*256 {
-		return nil, fmt.Errorf("%d bytes in a piece of %d", x.length, x.stored)
+		return fmt.Errorf("%d bytes in a piece of %d", x.length, x.stored)
 	}
-	if f.zeroPadding {
+	packed := c.raw
+	if c.f.zeroPadding {
 		// The data stands at the end of its blocks; the padding ends
 		// within the first of them.
-		for n := min(f.block, x.stored); n > 0 && raw[0] == 0; n-- {
-			raw = raw[1:]
+		for n := min(c.f.block, x.stored); n > 0 && packed[0] == 0; n-- {
+			packed = packed[1:]
 		}
 	}
-	out := make([]byte, x.length)
-	return out, unpackLZ4(out, raw)
+	c.cache = slices.Grow(c.cache[:0], int(x.length))[:x.length]
+	return unpackLZ4(c.cache, packed)
 }

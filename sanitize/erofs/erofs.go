@@ -21,6 +21,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize"
@@ -151,11 +152,14 @@ func (f *filesystem) readConfigs() error {
 }
 
 // read returns n bytes at off, which must lie inside the filesystem.
-func (f *filesystem) read(off, n int64) ([]byte, error) {
+func (f *filesystem) read(off, n int64) ([]byte, error) { return f.readInto(nil, off, n) }
+
+// readInto is read into the room of buf, if it has enough.
+func (f *filesystem) readInto(buf []byte, off, n int64) ([]byte, error) {
 	if off < 0 || n < 0 || off > f.size || n > f.size-off {
 		return nil, fmt.Errorf("%d bytes at byte %d lie outside of %d", n, off, f.size)
 	}
-	b := make([]byte, n)
+	b := slices.Grow(buf[:0], int(n))[:n]
 	return b, sanitize.ReadFull(f.r, b, off)
 }
 
