@@ -44,7 +44,7 @@ func (c *checker) recipe(r *Recipe) {
 		c.training(r.Runtime.JVM.CDS)
 	}
 	c.paths(r)
-	c.ovf(r.OVF)
+	c.ovf(r)
 	for i, a := range r.Outputs {
 		for j, b := range r.Outputs[:i] {
 			if a.Format == b.Format && a.Format != "" {

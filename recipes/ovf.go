@@ -66,6 +66,16 @@ type Property struct {
 	Fixed bool `yaml:"fixed,omitempty" json:"fixed,omitempty"`
 	// Password hides what is typed.
 	Password bool `yaml:"password,omitempty" json:"password,omitempty"`
+	// Env is the variable of the app's environment that gets the value.
+	Env string `yaml:"env,omitempty" json:"env,omitempty" jsonschema:"pattern=^[A-Za-z_][A-Za-z0-9_]*$"`
+	// SystemProperty is the Java system property that gets the value, for
+	// runtime jvm: -Dname=value.
+	SystemProperty string `yaml:"systemProperty,omitempty" json:"systemProperty,omitempty" jsonschema:"pattern=^[A-Za-z_][A-Za-z0-9_.-]*$"`
+	// Network is what of the guest's network the value sets, unless it is
+	// empty: "address" (10.0.0.5/24, or an address beside a netmask) makes it
+	// a static one; "netmask", "gateway", "dns" (one address or more) and
+	// "hostname".
+	Network string `yaml:"network,omitempty" json:"network,omitempty" jsonschema:"enum=address,enum=netmask,enum=gateway,enum=dns,enum=hostname"`
 }
 
 // Configuration is a size of the machine.
@@ -105,7 +115,8 @@ func (o *OVF) fill() {
 }
 
 // ovf checks the names that refer to each other, and the values.
-func (c *checker) ovf(o OVF) {
+func (c *checker) ovf(r *Recipe) {
+	o := r.OVF
 	once := map[string]string{}
 	claim := func(what, name, path string) {
 		if other, ok := once[what+name]; ok && name != "" {
@@ -117,8 +128,13 @@ func (c *checker) ovf(o OVF) {
 		claim("network", n.Name, index("ovf.networks", i))
 	}
 	for i, p := range o.Properties {
-		claim("property", p.Key, index("ovf.properties", i))
-		c.property(p, index("ovf.properties", i))
+		path := index("ovf.properties", i)
+		claim("property", p.Key, path)
+		claim("environment variable", p.Env, path+".env")
+		claim("system property", p.SystemProperty, path+".systemProperty")
+		claim("part of the network", p.Network, path+".network")
+		c.property(p, path)
+		c.propertyPlaces(r, p, path)
 	}
 	for i, k := range o.Configurations {
 		claim("configuration", k.ID, index("ovf.configurations", i))
@@ -139,6 +155,26 @@ func (c *checker) property(p Property, path string) {
 	}
 	if err := fits(p.Type, p.Value); err != nil && p.Value != "" {
 		c.report(path+".value", "", "`%s.value` is %q, which is no %s", path, p.Value, p.Type)
+	}
+}
+
+// propertyPlaces checks that nothing else has the place of a value.
+func (c *checker) propertyPlaces(r *Recipe, p Property, path string) {
+	if _, taken := r.App.Env[p.Env]; taken && p.Env != "" {
+		c.report(path+".env", "give the default as `value` of the property", "%s is set by `app.env` already", p.Env)
+	}
+	if p.SystemProperty == "" {
+		return
+	}
+	jvm := r.Runtime.JVM
+	if jvm == nil {
+		c.report(path+".systemProperty", "use `env`", "`%s.systemProperty` is for runtime jvm", path)
+		return
+	}
+	for _, option := range jvm.Options {
+		if strings.HasPrefix(option, "-D"+p.SystemProperty+"=") {
+			c.report(path+".systemProperty", "give the default as `value` of the property", "%s is set by `runtime.jvm.options` already", p.SystemProperty)
+		}
 	}
 }
 

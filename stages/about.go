@@ -6,6 +6,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
+	"github.com/imgbuild/imgbuild/recipes"
 )
 
 // maxLicense bounds a license agreement, in bytes: importers refuse
@@ -44,6 +45,15 @@ func (s *Session) about() (output.About, error) {
 		a.Translations = append(a.Translations, texts)
 	}
 	return a, nil
+}
+
+// propertyKeys are the keys of the properties that are asked for.
+func propertyKeys(o recipes.OVF) []string {
+	var keys []string
+	for _, p := range o.Properties {
+		keys = append(keys, p.Key)
+	}
+	return keys
 }
 
 func readLicenses(paths []string) ([]string, error) {

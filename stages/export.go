@@ -33,6 +33,8 @@ type Result struct {
 	Memory  int64  `json:"memory"` // bytes the appliance asks for
 	CPUs    int    `json:"cpus"`
 	Ports   []int  `json:"ports,omitempty"`
+	// Properties are the keys of what OVF packages ask for.
+	Properties []string `json:"properties,omitempty"`
 	// Checks are what `imgbuild test` asks of the booted appliance.
 	Checks  []recipes.Check `json:"checks,omitempty"`
 	Outputs []output.File   `json:"outputs"`
@@ -65,7 +67,7 @@ func (s *Session) Export(ctx context.Context, results map[string]builder.Outputs
 	result := &Result{
 		Name: r.Name, Version: r.Version, Recipe: string(s.Recipe.Digest),
 		Disk: scrubbed["disk"].Digest.String(), Epoch: s.Options.Epoch.Unix(), Cmdline: s.Build.Cmdline,
-		Memory: int64(r.Guest.Memory), CPUs: r.Guest.CPUs, Ports: r.App.Ports, Checks: r.Test,
+		Memory: int64(r.Guest.Memory), CPUs: r.Guest.CPUs, Ports: r.App.Ports, Properties: propertyKeys(r.OVF), Checks: r.Test,
 		Sanitize: report, Settings: settings, Stages: s.took,
 	}
 	dir, err := output.OpenDir(s.OutDir)

@@ -23,15 +23,16 @@ const kindPackaged = "kernel package"
 type packagedParams struct {
 	Package string      `json:"package,omitempty"`
 	RPM     []localFile `json:"rpm,omitempty"`
-	Root    string      `json:"root"` // filesystem that the kernel must read
-	Init    string      `json:"init"` // digest of the guest's init
+	Root    string      `json:"root"`         // filesystem that the kernel must read
+	Init    string      `json:"init"`         // digest of the guest's init
+	CD      bool        `json:"cd,omitempty"` // OVF properties come on one
 }
 
 // packagedKernel adds the stage that takes a kernel out of its package and
 // makes the initramfs that loads its modules.
 func (s *set) packagedKernel() []builder.Input {
 	r := s.Recipe.Recipe
-	p := packagedParams{Package: r.Kernel.Package, Root: r.Disk.Root.Filesystem, Init: s.initDigest()}
+	p := packagedParams{Package: r.Kernel.Package, Root: r.Disk.Root.Filesystem, Init: s.initDigest(), CD: len(r.OVF.Properties) > 0}
 	st := builder.Stage{Name: StageKernel, Kind: kindPackaged, Version: 3}
 	if p.Package != "" {
 		st.Title = "take the kernel from " + p.Package
@@ -59,7 +60,11 @@ func (o Options) unpackKernel(ctx context.Context, w *builder.Work) (builder.Out
 	if err != nil {
 		return nil, err
 	}
-	closure, err := packaged.Resolve(ctx, pkg, packaged.DefaultModules())
+	wanted := packaged.DefaultModules()
+	if p.CD {
+		wanted = append(wanted, "sr_mod")
+	}
+	closure, err := packaged.Resolve(ctx, pkg, wanted)
 	if err != nil {
 		return nil, fault.New(fault.Input, fmt.Errorf("kernel package %s: %w", name, err))
 	}

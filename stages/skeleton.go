@@ -15,6 +15,7 @@ import (
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/kernel/guest"
 	"github.com/imgbuild/imgbuild/kernel/init/config"
+	"github.com/imgbuild/imgbuild/recipes"
 	"github.com/imgbuild/imgbuild/stages/files"
 	"github.com/opencontainers/go-digest"
 )
@@ -84,6 +85,7 @@ func (s *set) guestConfig(command []string) config.Guest {
 	for _, k := range slices.Sorted(maps.Keys(r.App.Env)) {
 		g.App.Env = append(g.App.Env, k+"="+r.App.Env[k])
 	}
+	g.Properties = properties(&g.App, r.OVF.Properties)
 	for _, t := range r.Guest.Tmpfs {
 		g.Mounts = append(g.Mounts, config.Mount{Source: "tmpfs", Path: t.Path, Type: "tmpfs",
 			Size: int64(t.Size), Mode: 0o755, UID: r.App.UID, GID: r.App.GID})
@@ -94,6 +96,26 @@ func (s *set) guestConfig(command []string) config.Guest {
 			Path:   d.Mount, Type: d.Filesystem, Mode: 0o755, UID: r.App.UID, GID: r.App.GID, Grow: true})
 	}
 	return g
+}
+
+// properties tells init where the answers to the recipe's properties go, and
+// puts the defaults there.
+func properties(app *config.App, asked []recipes.Property) []config.Property {
+	var list []config.Property
+	var defined []string
+	for _, p := range asked {
+		list = append(list, config.Property{Key: p.Key, Value: p.Value, Env: p.Env, SystemProperty: p.SystemProperty, Network: p.Network})
+		if p.Value != "" && p.Env != "" {
+			app.Env = append(app.Env, p.Env+"="+p.Value)
+		}
+		if p.Value != "" && p.SystemProperty != "" {
+			defined = append(defined, "-D"+p.SystemProperty+"="+p.Value)
+		}
+	}
+	if len(defined) > 0 {
+		app.Command = slices.Concat(app.Command[:1], defined, app.Command[1:])
+	}
+	return list
 }
 
 // layOut is the runner.

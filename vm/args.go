@@ -10,6 +10,7 @@ import (
 type files struct {
 	kernel, initramfs, cmdline string
 	firmwareCode, firmwareVars string // of UEFI; vars is a private copy
+	cd                         string // of the options' content
 	// qmp and log are the numbers of inherited sockets, for the monitor and
 	// for the log of the BIOS.
 	qmp, log int
@@ -41,6 +42,7 @@ func arguments(o Options, f files) []string {
 	if o.Disk != "" {
 		args = append(args, drive(o)...)
 	}
+	args = append(args, cd(o, f.cd)...)
 	if o.Boot.onXen() {
 		args = append(args, savedDisk()...)
 	}
@@ -122,6 +124,19 @@ func drive(o Options) []string {
 	default:
 		return append(args, "-device", virtio(o, "virtio-blk")+","+device)
 	}
+}
+
+// cd attaches the CD, to the second port of the board's own controller: the disk
+// may be at the first.
+func cd(o Options, path string) []string {
+	if path == "" {
+		return nil
+	}
+	args := []string{"-drive", "if=none,id=cd,format=raw,readonly=on,file=" + escape(path)}
+	if o.Machine == MicroVM {
+		return append(args, "-device", virtio(o, "virtio-blk")+",drive=cd")
+	}
+	return append(args, "-device", "ide-cd,bus=ide.1,drive=cd")
 }
 
 // diskWWN is the world-wide name of a SAS disk: one of those for local use, which

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 
 	"github.com/imgbuild/imgbuild/fault"
@@ -51,6 +52,10 @@ func (m *Machine) Start(ctx context.Context) (*Running, error) {
 		return nil, fault.New(fault.Environment, fmt.Errorf("making a scratch folder: %w", err))
 	}
 	f, err := prepare(ctx, o, scratch)
+	if err == nil && len(o.CD) > 0 {
+		f.cd = filepath.Join(scratch, "cd.iso")
+		err = fault.New(fault.Environment, os.WriteFile(f.cd, o.CD, 0o600))
+	}
 	if err != nil {
 		os.RemoveAll(scratch)
 		return nil, err

@@ -97,6 +97,9 @@ type Options struct {
 	Write bool
 	// Bus of the disk; Virtio by default.
 	Bus Bus
+	// CD is the content of a CD, a small one; without it there is no drive. A
+	// MicroVM has no such drive: what is in it is one more disk there.
+	CD []byte
 
 	// Boot is BIOS by default; Direct when Kernel is set.
 	Boot Boot
@@ -200,6 +203,9 @@ func (o Options) validate() error {
 	}
 	if o.Boot.onXen() {
 		o.validateXen(wrong)
+		if len(o.CD) > 0 {
+			wrong("boot %s has no CD drive", o.Boot)
+		}
 	}
 	if o.Machine == MicroVM {
 		if !loaded {

@@ -27,6 +27,7 @@ type machineFlags struct {
 	accel, machine, bus, nic string
 	memory                   string
 	cpus                     int
+	properties               []string
 }
 
 // addMachine adds the flags. They have one word for a whole machine: --on; the
@@ -46,6 +47,7 @@ func (f *machineFlags) addMachine(cmd *cobra.Command, on, usage string) {
 	flags.StringVar(&f.nic, "nic", "", "another network card: virtio, virtio-legacy, e1000, e1000e, vmxnet3 or none")
 	flags.StringVarP(&f.memory, "memory", "m", "", "memory of the guest, such as 512MiB (default: what the recipe says)")
 	flags.IntVar(&f.cpus, "cpus", 0, "processors of the guest (default: what the recipe says)")
+	flags.StringArrayVar(&f.properties, "property", nil, "answer a property of the recipe's ovf.properties, as an OVF importer does: KEY=VALUE")
 	// Only a flag that does not exist is an error.
 	_ = cmd.RegisterFlagCompletionFunc("on", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return target.Names(), cobra.ShellCompDirectiveNoFileComp
@@ -68,6 +70,9 @@ type subject struct {
 	cpus   int
 	ports  []int
 	checks []recipes.Check
+	// properties are the keys that can be answered, when asks is true.
+	asks       bool
+	properties []string
 }
 
 // options describe the machine for a subject, but for what its target says.
@@ -91,6 +96,9 @@ func (f *machineFlags) options(c *cli, s subject) (vm.Options, error) {
 		o.Memory = int64(n)
 	}
 	var err error
+	if o.CD, err = answers(f.properties, s); err != nil {
+		return o, err
+	}
 	o.Cache, err = c.cache()
 	return o, err
 }
@@ -124,7 +132,7 @@ func (c *cli) find(ctx context.Context, arg string, b buildOptions) (subject, er
 	if err != nil {
 		return subject{}, err
 	}
-	s := subject{memory: result.Memory, cpus: result.CPUs, ports: result.Ports, checks: result.Checks}
+	s := resultSubject(result)
 	for _, want := range []string{"raw", "qcow2"} {
 		i := slices.IndexFunc(result.Outputs, func(f output.File) bool { return f.Format == want })
 		if i >= 0 {
@@ -159,8 +167,14 @@ func imageSubject(path string) (subject, error) {
 	if err := json.Unmarshal(text, &r); err != nil || r.Memory == 0 {
 		return s, nil
 	}
-	s.memory, s.cpus, s.ports, s.checks = r.Memory, r.CPUs, r.Ports, r.Checks
+	s = resultSubject(&r)
+	s.image = path
 	return s, nil
+}
+
+// resultSubject is what the result of a build tells, but for the image.
+func resultSubject(r *stages.Result) subject {
+	return subject{memory: r.Memory, cpus: r.CPUs, ports: r.Ports, checks: r.Checks, asks: true, properties: r.Properties}
 }
 
 // forwards reads -p flags; without any, every port of the recipe is forwarded

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log"
 	"net/http"
@@ -19,8 +20,9 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	greeting := cmp.Or(os.Getenv("GREETING"), "Hello")
 	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, "Hello from %s\n%s, %d processors\n", host, runtime.Version(), runtime.NumCPU())
+		fmt.Fprintf(w, "%s from %s\n%s, %d processors\n", greeting, host, runtime.Version(), runtime.NumCPU())
 	})
 	log.Printf("listening on %s", address)
 	log.Fatal(http.ListenAndServe(address, nil))

@@ -23,6 +23,7 @@ type report struct {
 	Session, PID     int
 	Zombies          int
 	Note, DataError  string
+	Answers          string
 }
 
 func (m *machine) report() report {

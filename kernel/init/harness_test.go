@@ -171,6 +171,7 @@ type options struct {
 	cmdline string // instead of the usual
 	initrd  string
 	nic     bool     // with user networking; false: no network device
+	guest   string   // the address that the guest will have; by default what DHCP gives
 	args    []string // more for QEMU
 }
 
@@ -198,7 +199,7 @@ func start(t *testing.T, disk string, o options) *machine {
 		args = append(args, "-initrd", o.initrd)
 	}
 	if o.nic {
-		args = append(args, "-netdev", fmt.Sprintf("user,id=n0,hostfwd=tcp:127.0.0.1:%d-:80", m.port),
+		args = append(args, "-netdev", fmt.Sprintf("user,id=n0,hostfwd=tcp:127.0.0.1:%d-%s:80", m.port, o.guest),
 			"-device", "virtio-net-pci,netdev=n0,romfile=")
 	}
 	m.cmd = exec.Command("qemu-system-x86_64", append(args, o.args...)...)

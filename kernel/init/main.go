@@ -11,6 +11,13 @@
 // off; SIGINT (Ctrl-Alt-Del and /sbin/reboot), after which it reboots; SIGUSR1
 // (/sbin/halt), after which it halts. The three programs are links to init.
 //
+// # Properties
+//
+// When the file lists properties of an OVF package, init looks for their answers
+// on CDs and disks before the network and the app: package ovfenv reads them, and
+// they become environment variables, system properties of a JVM, or the network's
+// address. The whole document is left at [config.PropertiesPath].
+//
 // # Failures
 //
 // What the guest cannot do without ends in "imgbuild: failed …" and power off,
@@ -125,6 +132,7 @@ func (b *boot) live() (action string, err error) {
 	if err := mountScratch(b.guest.Mounts); err != nil {
 		return "", err
 	}
+	b.readProperties()
 	if err := setSysctls("/proc/sys", sysctls(b.guest.Sysctl, b.line)); err != nil {
 		b.console.line(config.LineWarning, "%v", err)
 	}

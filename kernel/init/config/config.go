@@ -14,6 +14,10 @@ const (
 	LineUp      = "up"      // imgbuild: up 0.912           seconds since the kernel's clock began
 	LineNetwork = "network" // imgbuild: network eth0 10.0.2.15/24
 	LineStarted = "started" // imgbuild: started pid 87 at 0.934
+	// How many properties were found, and where; or "properties none". The line
+	// is there only when the appliance asks for properties.
+	LineProperties = "properties" // imgbuild: properties 3 on sr0
+
 	// The TCP ports that the guest listens on, other than on its loopback. The
 	// line comes whenever there are new ones.
 	LineListening = "listening" // imgbuild: listening 8080 9990 at 1.934
@@ -35,6 +39,9 @@ type Guest struct {
 	Mounts   []Mount           `json:"mounts,omitempty"`
 	Network  Network           `json:"network"`
 	Sysctl   map[string]string `json:"sysctl,omitempty"` // "vm.overcommit_memory": "1"
+	// Properties are asked for when the appliance is installed. Without any,
+	// init does not look for answers.
+	Properties []Property `json:"properties,omitempty"`
 
 	// Restart is "never", "on-failure" or "always". MaxRestarts bounds the
 	// restarts within ten minutes; 0 means no bound.
@@ -55,6 +62,36 @@ type App struct {
 	UID     int      `json:"uid"`
 	GID     int      `json:"gid"`
 }
+
+// PropertiesPath is where the guest's whole OVF environment stands, for the
+// app's eyes only, when there is one.
+const PropertiesPath = "/run/ovf-env.xml"
+
+// Property is a value that whoever installs the appliance may give, and where
+// init puts it. App has the default value in its place already; what is given
+// takes that place, be it empty.
+type Property struct {
+	Key string `json:"key"`
+	// Value is the default.
+	Value string `json:"value,omitempty"`
+	// Env is the variable of the app's environment that has the value, and
+	// SystemProperty the JVM's property: the app is a JVM then.
+	Env            string `json:"env,omitempty"`
+	SystemProperty string `json:"systemProperty,omitempty"`
+	// Network is what the value says of the network: one of the words below.
+	// An empty value leaves that as it is.
+	Network string `json:"network,omitempty"`
+}
+
+// The words of [Property.Network]. An address makes the network a static one;
+// it has the length of its prefix, or a netmask beside it.
+const (
+	NetworkAddress  = "address"
+	NetworkNetmask  = "netmask"
+	NetworkGateway  = "gateway"
+	NetworkDNS      = "dns" // one address or more, with commas or spaces between
+	NetworkHostname = "hostname"
+)
 
 // Mount is a filesystem beyond the root and the kernel's own.
 type Mount struct {

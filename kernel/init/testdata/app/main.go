@@ -34,6 +34,7 @@ type Report struct {
 	Zombies   int
 	Note      string // that an earlier boot left in /data
 	DataError string
+	Answers   string // the OVF environment
 }
 
 func main() {
@@ -117,6 +118,7 @@ func report() Report {
 		}
 	}
 	r.Note = read("/data/note")
+	r.Answers = read("/run/ovf-env.xml")
 	if err := keep("/data/note", r.Hostname); err != nil {
 		r.DataError = err.Error()
 	}
