@@ -35,13 +35,13 @@ import (
 // Report is what an image holds. Sizes and offsets are in bytes.
 type Report struct {
 	Path string `json:"path"`
-	// Format is raw, qcow2, vmdk, vhd, vhdx, ova, ovf, gcp, vagrant, tar, oci
-	// or docker, and behind a dot how it is compressed.
+	// Format is raw, qcow2, vmdk, vhd, vhdx, ova, ovf, ovm, xva, gcp, vagrant,
+	// tar, oci or docker, and behind a dot how it is compressed.
 	Format string `json:"format"`
 	// Size is that of the file, Allocated the space it takes on disk.
 	Size      int64 `json:"size"`
 	Allocated int64 `json:"allocated"`
-	// Package is set for OVF, Images for container images.
+	// Package is set where machines are described, Images for container images.
 	Package *Package `json:"package,omitempty"`
 	Disks   []Disk   `json:"disks,omitempty"`
 	Images  []Image  `json:"images,omitempty"`
@@ -49,7 +49,7 @@ type Report struct {
 	Beside []string `json:"beside,omitempty"`
 }
 
-// Package is an OVF package.
+// Package describes machines, in the form of an OVF descriptor.
 type Package struct {
 	// Descriptor is the name of the descriptor.
 	Descriptor string `json:"descriptor"`

@@ -64,7 +64,11 @@ func (t table) fact(name, value string) {
 func (t table) flush() { t.w.Flush() }
 
 func (p *Package) write(b *bytes.Buffer) {
-	fmt.Fprintf(b, "\npackage OVF %s, descriptor %s\n", p.Version, plain(p.Descriptor))
+	kind := "package"
+	if p.Version != "" {
+		kind = "package OVF " + p.Version
+	}
+	fmt.Fprintf(b, "\n%s, descriptor %s\n", kind, plain(p.Descriptor))
 	t := newTable(b)
 	t.fact("manifest", verdict(p.Manifest))
 	t.fact("", strings.Join(p.Manifest.Problems, "\n"))

@@ -22,7 +22,7 @@ func TestReadBack(t *testing.T) {
 		return m
 	}
 	for _, format := range []string{
-		"azure", "gcp", "kubevirt", "libvirt", "openstack", "ova", "ovf", "proxmox", "qcow2", "raw", "vagrant", "vhd", "vhdx", "vmdk", "xen",
+		"azure", "gcp", "kubevirt", "libvirt", "openstack", "ova", "ovf", "ovm", "proxmox", "qcow2", "raw", "vagrant", "vhd", "vhdx", "vmdk", "xen", "xva",
 	} {
 		s, err := formats.Select(format, nil)
 		if err != nil {

@@ -32,9 +32,10 @@ func (c *cli) convertCommand() *cobra.Command {
 		Use:   "convert IN OUT",
 		Short: "Turn an image into another format",
 		Long: `Convert turns a disk (raw, qcow2, VMDK, VHD, VHDX) into another container or
-into an OVF package, and a disk in a package (OVA, or loose files by their
-.ovf), in an archive (for Google Compute Engine, a Vagrant box) or in a container
-image (a containerDisk of KubeVirt) into a file. The format is told by the suffix of OUT, or by --format:
+into a package that describes a machine, and a disk in a package (OVA, or loose
+files by their .ovf; a template of Oracle VM; an export of XenServer), in an
+archive (for Google Compute Engine, a Vagrant box) or in a container image (a
+containerDisk of KubeVirt) into a file. The format is told by the suffix of OUT, or by --format:
 ` + strings.Join(convert.Formats(), ", ") + `.
 
 The disk keeps every byte. What a package says beside it, and the new format
@@ -44,7 +45,8 @@ builds on are followed when they lie in its folder. A raw disk may be
 compressed: OUT.raw.xz, OUT.raw.zst or OUT.raw.gz. An image that comes
 compressed is unpacked into the folder for temporary files first ($TMPDIR).`,
 		Example: "  imgbuild convert appliance.ova appliance.qcow2\n  imgbuild convert disk.qcow2 azure.vhd --option type=fixed\n" +
-			"  imgbuild convert disk.vhdx appliance.ova --cpus 2 --memory 1GiB --option hypervisor=virtualbox",
+			"  imgbuild convert disk.vhdx appliance.ova --cpus 2 --memory 1GiB --option hypervisor=virtualbox\n" +
+			"  imgbuild convert export.xva appliance.ova",
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			result, err := c.convert(cmd.Context(), args[0], args[1], f)

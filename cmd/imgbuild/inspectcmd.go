@@ -12,8 +12,8 @@ func (c *cli) inspectCommand() *cobra.Command {
 		Short: "Show what is in an image, whoever made it",
 		Long: `Inspect tells what an image holds: the partitions and filesystems of a disk
 (raw, qcow2, VMDK, VHD, VHDX) and whose each of its bytes is, the machine that an OVF
-package (OVA, or loose files by their .ovf) describes and whether its manifest
-holds, the configuration and layers of a container image (an OCI layout, or what
+package (OVA, or loose files by their .ovf), a template of Oracle VM or an export
+of XenServer describes and whether its digests hold, the configuration and layers of a container image (an OCI layout, or what
 docker saves), and the disk in an archive or a container image. The image is
 only read; one that is compressed is unpacked into the folder for temporary
 files first ($TMPDIR).`,

@@ -61,7 +61,7 @@ func same(t *testing.T, a, b string) {
 func TestRoundTrips(t *testing.T) {
 	raw := sample(t, "mixed")
 	dir := t.TempDir()
-	suffixes := map[string]string{"raw": ".raw", "qcow2": ".qcow2", "vmdk": ".vmdk", "vhd": ".vhd", "vhdx": ".vhdx", "ova": ".ova", "ovf": ".ovf"}
+	suffixes := map[string]string{"raw": ".raw", "qcow2": ".qcow2", "vmdk": ".vmdk", "vhd": ".vhd", "vhdx": ".vhdx", "ova": ".ova", "ovf": ".ovf", "ovm": ".tgz", "xva": ".xva"}
 	if len(suffixes) != len(convert.Formats()) {
 		t.Errorf("the formats are %q", convert.Formats())
 	}

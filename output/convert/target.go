@@ -30,6 +30,8 @@ func kinds() []kind {
 		{"vhdx", []string{".vhdx"}, false},
 		{"ova", []string{".ova"}, true},
 		{"ovf", []string{".ovf"}, true},
+		{"ovm", []string{".tgz"}, true},
+		{"xva", []string{".xva"}, true},
 	}
 }
 

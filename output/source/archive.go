@@ -41,13 +41,19 @@ func (s *Source) openArchive(ctx context.Context, r disk.Reader, kind packed.Kin
 		if kind != "" {
 			return fault.New(fault.Input, fmt.Errorf("it is a compressed OVA (.%s)", kind), "unpack it first: what is in it is compressed already")
 		}
-		return s.openPackage("ova")
+		return s.openOVF("ova")
 	case has(func(name string) bool { return name == layout.IndexName }):
 		return s.openLayout(ctx, layout.Archive(r, list), "oci"+suffix(kind))
 	case has(func(name string) bool { return name == layout.SaveName }):
 		return s.openLayout(ctx, layout.Archive(r, list), "docker"+suffix(kind))
 	}
 	for _, m := range list {
+		if isTemplate(m.Name) {
+			if err := s.readTemplate(m.Name, io.NewSectionReader(m.In(r), 0, m.Size)); err != nil {
+				return err
+			}
+			continue
+		}
 		s.addMember(m.Name, m.In(r), m.Size)
 	}
 	return s.nameArchive(kind)
@@ -59,7 +65,7 @@ func (s *Source) addMember(name string, r io.ReaderAt, n int64) {
 		s.Beside = append(s.Beside, name)
 		return
 	}
-	s.Disks = append(s.Disks, Disk{Name: name, open: func() (disk.Reader, string, error) { return image.From(r, n) }})
+	s.Disks = append(s.Disks, Disk{Name: name, Capacity: n, open: func() (disk.Reader, string, error) { return image.From(r, n) }})
 }
 
 func isDisk(name string) bool { return slices.Contains(endings, strings.ToLower(path.Ext(name))) }
@@ -67,10 +73,12 @@ func isDisk(name string) bool { return slices.Contains(endings, strings.ToLower(
 // nameArchive finds out whose archive it is.
 func (s *Source) nameArchive(kind packed.Kind) error {
 	switch {
-	case len(s.Disks) == 0:
-		s.Format = "tar"
 	case len(s.Disks) > maxDisks:
 		return fmt.Errorf("it holds %d disks, more than %d", len(s.Disks), maxDisks)
+	case s.template != nil:
+		return s.describeTemplate()
+	case len(s.Disks) == 0:
+		s.Format = "tar"
 	case slices.Contains(s.Beside, "metadata.json"):
 		s.Format = "vagrant"
 	case len(s.Disks) == 1 && len(s.Beside) == 0 && s.Disks[0].Name == "disk.raw":
@@ -103,6 +111,12 @@ func (s *Source) unpackArchive(ctx context.Context, r disk.Reader, kind packed.K
 			continue
 		}
 		name := strings.TrimPrefix(path.Clean("/"+h.Name), "/")
+		if isTemplate(name) {
+			if err := s.readTemplate(name, t); err != nil {
+				return err
+			}
+			continue
+		}
 		if !isDisk(name) || len(s.Disks) >= maxDisks {
 			s.addMember(name, nil, 0)
 			continue

@@ -5,7 +5,10 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/disktest"
+	"github.com/imgbuild/imgbuild/output"
+	"github.com/imgbuild/imgbuild/output/formats"
 	"github.com/imgbuild/imgbuild/output/outputtest"
 	"github.com/imgbuild/imgbuild/output/source"
 )
@@ -35,6 +38,23 @@ func FuzzOpen(f *testing.F) {
 		disktest.Run(f, tar, "-C", dir, form[0], form[1], path, "disk.raw", "metadata.json")
 		seed(path)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "vm.cfg"), []byte("disk = ['file:disk.raw,xvda,w']\n"), 0o644); err != nil {
+		f.Fatal(err)
+	}
+	disktest.Run(f, tar, "-C", dir, "-czf", path, "vm.cfg", "disk.raw")
+	seed(path)
+	out, err := output.OpenDir(dir)
+	if err != nil {
+		f.Fatal(err)
+	}
+	export, err := formats.Select("xva", nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if _, err := output.Write(f.Context(), outputtest.Appliance(), disk.NewMemory(8192), out, []output.Selected{export}, nil); err != nil {
+		f.Fatal(err)
+	}
+	seed(out.Path("hello-jvm.xva"))
 	file := filepath.Join(dir, "fuzzed")
 	f.Fuzz(func(t *testing.T, p []byte) {
 		if err := os.WriteFile(file, p, 0o644); err != nil {

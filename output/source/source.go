@@ -6,8 +6,9 @@
 //	for _, d := range s.Disks { r, format, err := d.Open() }
 //
 // Sources are disk images (raw, qcow2, VMDK, VHD, VHDX); OVF packages, as an
-// OVA or as loose files by their .ovf; archives that hold images, such as those
-// for Google Compute Engine and the boxes of Vagrant; container images, as an
+// OVA or as loose files by their .ovf; templates of Oracle VM and exports of
+// XenServer; archives that hold images, such as those for Google Compute Engine
+// and the boxes of Vagrant; container images, as an
 // OCI layout in a folder or an archive or as `docker save` wrote them, whose
 // layers may hold the disk of a KubeVirt containerDisk; and any of these
 // compressed (.gz, .xz, .zst).
@@ -31,6 +32,7 @@ import (
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/image"
 	"github.com/imgbuild/imgbuild/disk/packed"
+	container "github.com/imgbuild/imgbuild/disk/xva"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output/layout"
 	"github.com/imgbuild/imgbuild/output/members"
@@ -41,11 +43,11 @@ import (
 type Source struct {
 	Path string
 	// Format is that of a disk image ("raw", "qcow2", …), or "ova", "ovf",
-	// "gcp", "vagrant", "tar", "oci", "docker". How it is compressed follows
-	// behind a dot: "raw.xz".
+	// "ovm", "xva", "gcp", "vagrant", "tar", "oci", "docker". How it is
+	// compressed follows behind a dot: "raw.xz".
 	Format string
-	// Package is set for OVF, Layout for container images.
-	Package *ovf.Package
+	// Package is set where machines are described, Layout for container images.
+	Package *Package
 	Layout  *layout.Layout
 	// Disks may be none.
 	Disks []Disk
@@ -53,17 +55,19 @@ type Source struct {
 	// machine that is no OVF.
 	Beside []string
 
-	held []io.Closer
+	template     []byte // vm.cfg, and its name
+	templateName string
+	held         []io.Closer
 }
 
 // Disk is a disk of a source.
 type Disk struct {
-	// ID is what the descriptor of an OVF package calls it.
+	// ID is what the description of the machine calls it.
 	ID string
 	// Name is that of its file in the source; empty for a disk image alone.
 	Name string
-	// Capacity is what the descriptor says, in bytes; Blank tells a disk that
-	// has no file.
+	// Capacity is what the description says, or else the size of the file, in
+	// bytes; Blank tells a disk that has no file.
 	Capacity int64
 	Blank    bool
 
@@ -162,10 +166,12 @@ func (s *Source) find(ctx context.Context, r disk.Reader, kind packed.Kind) erro
 	}
 	again := packed.KindOf(head)
 	switch {
+	case container.Is(head):
+		return s.openExport(r, kind)
 	case members.Is(r):
 		return s.openArchive(ctx, r, kind)
 	case ovf.IsDescriptor(head) && kind == "":
-		return s.openPackage("ovf")
+		return s.openOVF("ovf")
 	case again != "" && kind != "":
 		return fault.New(fault.Input, fmt.Errorf("it is compressed twice, by %s and %s", kind, again), "unpack it once")
 	case again != "":
@@ -232,31 +238,4 @@ func refuse(r disk.Reader) error {
 		return fault.New(fault.Input, errors.New("it is a zip file, which is not read"), "unpack it with `unzip` first")
 	}
 	return nil
-}
-
-// openPackage takes over the disks of an OVF package.
-func (s *Source) openPackage(format string) error {
-	p, err := ovf.Open(s.Path)
-	if err != nil {
-		return err
-	}
-	s.hold(p)
-	s.Format, s.Package = format, p
-	for _, d := range p.Disks {
-		s.Disks = append(s.Disks, Disk{
-			ID: d.ID, Name: fileName(p, d), Capacity: d.Capacity, Blank: d.File == "",
-			open: func() (disk.Reader, string, error) { return p.OpenDisk(d) },
-		})
-	}
-	return nil
-}
-
-// fileName returns the name of the file that holds a disk, or the disk's ID.
-func fileName(p *ovf.Package, d ovf.Disk) string {
-	for _, f := range p.Files {
-		if f.ID == d.File && d.File != "" {
-			return f.Name
-		}
-	}
-	return d.ID
 }

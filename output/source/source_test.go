@@ -27,6 +27,7 @@ var made = []struct{ format, file, source string }{
 	{"openstack", "hello-jvm-openstack.qcow2", "qcow2"},
 	{"ova", "hello-jvm.ova", "ova"},
 	{"ovf", "hello-jvm.ovf", "ovf"},
+	{"ovm", "hello-jvm.tgz", "ovm"},
 	{"proxmox", "hello-jvm-proxmox.qcow2", "qcow2"},
 	{"qcow2", "hello-jvm.qcow2", "qcow2"},
 	{"raw", "hello-jvm.raw", "raw"},
@@ -35,6 +36,7 @@ var made = []struct{ format, file, source string }{
 	{"vhdx", "hello-jvm.vhdx", "vhdx"},
 	{"vmdk", "hello-jvm.vmdk", "vmdk"},
 	{"xen", "hello-jvm-xen.raw", "raw"},
+	{"xva", "hello-jvm.xva", "xva"},
 }
 
 // open opens a source until the end of the test.
