@@ -1,6 +1,7 @@
 package output
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/fault"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -109,11 +111,9 @@ type Pending struct {
 // FinalName returns the name the file will have.
 func (p *Pending) FinalName() string { return p.name }
 
-// Finish makes the content durable and describes the file.
+// Finish makes the content durable and describes the file. While the medium
+// takes it, it is judged and digested.
 func (p *Pending) Finish(format string) (File, error) {
-	if err := p.Sync(); err != nil {
-		return File{}, fmt.Errorf("syncing %s: %w", p.name, err)
-	}
 	info, err := p.Stat()
 	if err != nil {
 		return File{}, err
@@ -122,18 +122,32 @@ func (p *Pending) Finish(format string) (File, error) {
 		return File{}, fault.New(fault.Check, fmt.Errorf("%s has %d bytes, more than its budget of %d", p.name, info.Size(), limit),
 			"raise budgets.outputSize, or choose a format that compresses, such as ova")
 	}
-	if check := p.dir.check; check != nil {
-		if err := check(p.Name(), format); err != nil {
-			return File{}, fmt.Errorf("reading back %s: %w", p.name, err)
+	var steps errgroup.Group
+	steps.Go(func() error {
+		if err := p.Sync(); err != nil {
+			return fmt.Errorf("syncing %s: %w", p.name, err)
 		}
-	}
-	d, err := disk.NewFile(p.File)
+		return nil
+	})
+	steps.Go(func() error {
+		if p.dir.check == nil {
+			return nil
+		}
+		if err := p.dir.check(p.Name(), format); err != nil {
+			return fmt.Errorf("reading back %s: %w", p.name, err)
+		}
+		return nil
+	})
+	sum, err := digest(p.File)
 	if err != nil {
+		err = fmt.Errorf("digesting %s: %w", p.name, err)
+	}
+	if err := cmp.Or(steps.Wait(), err); err != nil {
 		return File{}, err
 	}
-	sum, err := digest(d)
-	if err != nil {
-		return File{}, fmt.Errorf("digesting %s: %w", p.name, err)
+	// Only what is on the medium tells how much of it the file takes.
+	if info, err = p.Stat(); err != nil {
+		return File{}, err
 	}
 	return File{Format: format, Path: p.name, Size: info.Size(), SHA256: sum, Allocated: allocated(info)}, nil
 }
@@ -159,7 +173,11 @@ func (p *Pending) Abort() {
 
 // digest returns the SHA-256 of all of r, in hexadecimal. Holes are hashed
 // without being read.
-func digest(r disk.Reader) (string, error) {
+func digest(f *os.File) (string, error) {
+	r, err := disk.NewFile(f)
+	if err != nil {
+		return "", err
+	}
 	h := sha256.New()
 	buf, zeros := make([]byte, 1<<20), make([]byte, 1<<20)
 	var off int64

@@ -19,7 +19,6 @@ type Plan struct {
 	opts   Options
 	ledger *Ledger
 	stored []storage // of the regions of the ledger
-	before string
 	after  *disk.Overlay
 }
 
@@ -49,7 +48,7 @@ func Prepare(ctx context.Context, r disk.Reader, opts Options) (*Plan, error) {
 	p.after = disk.NewOverlay(cleared{r, p.dead()})
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() (err error) {
-		p.before, err = digest.sum(ctx, r, l)
+		p.Report.Live, err = digest.sum(ctx, r, l)
 		return wrap("digesting the live tree", err)
 	})
 	tasks.Go(func() error {
@@ -112,7 +111,7 @@ func (p *Plan) Reader() disk.Reader { return p.after }
 
 // Prove takes a fresh ledger of r, the result, and holds it to the plan.
 func (p *Plan) Prove(ctx context.Context, r disk.Reader) error {
-	proof, err := Prove(ctx, r, p.opts, p.before)
+	proof, err := Prove(ctx, r, p.opts, p.Report.Live)
 	p.Report.Proof = &proof
 	return err
 }

@@ -21,6 +21,8 @@ type Report struct {
 	Unknown []UnknownReport `json:"unknown"`
 	// Changed is the number of bytes that were zeroed and had not been zero.
 	Changed int64 `json:"changed"`
+	// Live is the digest of the live tree before the scrub.
+	Live string `json:"live"`
 	// Proof is nil after a dry run.
 	Proof *Proof `json:"proof,omitempty"`
 }

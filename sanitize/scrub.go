@@ -54,7 +54,7 @@ func Scrub(ctx context.Context, w disk.Writer, opts Options) (*Report, error) {
 	}
 	// Not p.Prove, which would keep two ledgers in memory.
 	report := p.Report
-	proof, err := Prove(ctx, w, opts, p.before)
+	proof, err := Prove(ctx, w, opts, p.Report.Live)
 	report.Proof = &proof
 	return report, err
 }

@@ -3,6 +3,7 @@ package stages
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -73,6 +74,15 @@ func putBytes(ctx context.Context, s builder.Store, content []byte, mediaType st
 		_, err := io.Copy(w, bytes.NewReader(content))
 		return err
 	})
+}
+
+// putJSON stores a report.
+func putJSON(ctx context.Context, s builder.Store, v any) (ocispec.Descriptor, error) {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	return putBytes(ctx, s, append(text, '\n'), mediaTypeJSON)
 }
 
 // putFile stores a file.

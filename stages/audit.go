@@ -2,7 +2,6 @@ package stages
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/imgbuild/imgbuild/builder"
@@ -52,11 +51,7 @@ func (o Options) auditDisk(ctx context.Context, w *builder.Work) (builder.Output
 	if err := report.Err(); err != nil {
 		return nil, err
 	}
-	text, err := json.MarshalIndent(report, "", "  ")
-	if err != nil {
-		return nil, err
-	}
-	desc, err := putBytes(ctx, w.Store, append(text, '\n'), mediaTypeJSON)
+	desc, err := putJSON(ctx, w.Store, report)
 	if err != nil {
 		return nil, err
 	}

@@ -55,8 +55,7 @@ type Result struct {
 // the same settings, are left alone.
 func (s *Session) Export(ctx context.Context, results map[string]builder.Outputs) (*Result, error) {
 	r := s.Recipe.Recipe
-	scrubbed := results[StageScrub]
-	report, err := readBlob(ctx, s.Store, scrubbed["report"])
+	report, err := readBlob(ctx, s.Store, results[StageProof]["report"])
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +65,7 @@ func (s *Session) Export(ctx context.Context, results map[string]builder.Outputs
 	}
 	result := &Result{
 		Name: r.Name, Version: r.Version, Recipe: string(s.Recipe.Digest),
-		Disk: scrubbed["disk"].Digest.String(), Epoch: s.Options.Epoch.Unix(), Cmdline: s.Build.Cmdline,
+		Disk: results[StageScrub]["disk"].Digest.String(), Epoch: s.Options.Epoch.Unix(), Cmdline: s.Build.Cmdline,
 		Memory: int64(r.Guest.Memory), CPUs: r.Guest.CPUs, Ports: r.App.Ports, Properties: propertyKeys(r.OVF), Checks: r.Test,
 		Sanitize: report, Settings: settings, Stages: s.took,
 	}

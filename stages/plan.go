@@ -51,14 +51,16 @@ func (o Options) Plan(ctx context.Context) (*Build, error) {
 	}
 	disk := s.disk(boot, root, data)
 	s.budgets(root, disk)
-	s.audit(s.scrub(disk, s.checks))
+	scrub := s.scrub(disk, s.checks)
+	s.proof(scrub)
+	s.audit(scrub)
 	if s.err != nil {
 		return nil, s.err
 	}
 	if err := s.checkTools(); err != nil {
 		return nil, err
 	}
-	targets := append([]string{StageScrub, StageAudit}, s.targets...)
+	targets := append([]string{StageScrub, StageProof, StageAudit}, s.targets...)
 	for _, in := range slices.Concat(b.Layers, b.Legal, []builder.Input{b.Kernel}) {
 		if !slices.Contains(targets, in.Stage) {
 			targets = append(targets, in.Stage)
@@ -100,6 +102,7 @@ func (o Options) Runners() map[string]builder.Runner {
 		kindData:          o.makeData,
 		kindDisk:          o.makeDisk,
 		kindScrub:         o.scrubDisk,
+		kindProof:         o.proveDisk,
 		kindKernelCheck:   o.compareKernel,
 		kindBudgets:       o.compareBudgets,
 		kindAudit:         o.auditDisk,

@@ -59,14 +59,17 @@ func TestScrubGate(t *testing.T) {
 	}
 	w.Inputs = map[string]ocispec.Descriptor{"disk": desc}
 
+	if w.Inputs, err = (Options{}).scrubDisk(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
 	w.Stage.Params = []byte(`{"policy":"default"}`)
-	_, err = Options{}.scrubDisk(t.Context(), w)
+	_, err = Options{}.proveDisk(t.Context(), w)
 	if fault.KindOf(err) != fault.Residue || !strings.Contains(err.Error(), "at offset 1048576") {
 		t.Errorf("error %v, want a residue at the partition's offset", err)
 	}
 
 	w.Stage.Params = []byte(`{"policy":"none"}`)
-	out, err := Options{}.scrubDisk(t.Context(), w)
+	out, err := Options{}.proveDisk(t.Context(), w)
 	if err != nil {
 		t.Fatal(err)
 	}

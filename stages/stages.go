@@ -84,6 +84,7 @@ const mediaTypeLayer = ocispec.MediaTypeImageLayer
 // Names of the stages that others ask for.
 const (
 	StageScrub   = "scrub"
+	StageProof   = "proof"
 	StageAudit   = "audit"
 	StageClasses = "classes"
 	StageKernel  = "kernel"
