@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/imgbuild/imgbuild/builder"
-	"github.com/imgbuild/imgbuild/builder/view"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output/convert"
 	"github.com/imgbuild/imgbuild/recipes"
@@ -74,42 +72,24 @@ compressed is unpacked into the folder for temporary files first ($TMPDIR).`,
 
 // convert converts with its progress, and what was lost, on stderr.
 func (c *cli) convert(ctx context.Context, in, out string, f convertFlags) (*convert.Result, error) {
-	started := time.Now()
 	o, err := f.conversion(in, out)
 	if err != nil {
 		return nil, err
 	}
-	v, err := view.New(view.Mode(c.progress), c.stderr, view.Options{Begin: started})
-	if err != nil {
-		return nil, fault.New(fault.Usage, err)
-	}
-	tell := func(kind builder.EventKind, e builder.Event) {
-		e.Time, e.Kind, e.Stage = time.Now(), kind, "convert"
-		v.Event(e)
-	}
-	tell(builder.Started, builder.Event{Title: in + " to " + out})
-	o.Progress = func(done, total int64) {
-		tell(builder.Progress, builder.Event{Done: done, Total: total, Unit: builder.Bytes})
-	}
-	result, err := convert.Run(ctx, o)
-	if err == nil {
+	var result *convert.Result
+	err = c.follow("convert", in+" to "+out, func(tell builder.Listener) (err error) {
+		o.Progress = byteProgress(tell)
+		if result, err = convert.Run(ctx, o); err != nil {
+			return err
+		}
 		for _, text := range result.Lost {
-			tell(builder.Warning, builder.Event{Message: "lost: " + text})
+			tell(builder.Event{Kind: builder.Warning, Message: "lost: " + text})
 		}
 		for _, text := range result.Assumed {
-			tell(builder.Warning, builder.Event{Message: "assumed: " + text})
+			tell(builder.Event{Kind: builder.Warning, Message: "assumed: " + text})
 		}
-		tell(builder.Finished, builder.Event{Elapsed: time.Since(started)})
-	} else {
-		tell(builder.Failed, builder.Event{Error: err.Error(), Elapsed: time.Since(started)})
-	}
-	v.Event(builder.Completion(started, time.Now(), err))
-	if closeErr := v.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil && view.Mode(c.progress) == view.JSON {
-		err = reported{err} // by the last event
-	}
+		return nil
+	})
 	return result, err
 }
 

@@ -27,7 +27,7 @@ var commands = map[string]func(ts *testscript.TestScript, neg bool, args []strin
 	"jsonlines": checkLines,
 	"nofiles":   noFiles,
 	"fixture":   fixture,
-	"registry":  registry,
+	"registry":  startRegistry,
 	"owncache":  ownCache,
 	"stopped":   stopped,
 	"killed":    killed,

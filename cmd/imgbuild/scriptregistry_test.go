@@ -11,9 +11,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// registry starts an empty container registry of the script's own, and puts
+// startRegistry starts an empty container registry of the script's own, and puts
 // its address into a variable.
-func registry(ts *testscript.TestScript, neg bool, args []string) {
+func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) == 1, "registry VARIABLE")
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)

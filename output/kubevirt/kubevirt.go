@@ -2,10 +2,10 @@
 // NAME-kubevirt.oci.tar, a container image of one layer that holds
 // /disk/NAME.qcow2, owned by 107:107, the user of KubeVirt's QEMU.
 //
-// The image is an OCI layout in an archive, which skopeo and podman push to
-// the registry that the cluster reads:
+// The image is an OCI layout in an archive, to be pushed to the registry that
+// the cluster reads:
 //
-//	skopeo copy oci-archive:NAME-kubevirt.oci.tar docker://registry.example.org/NAME:VERSION
+//	imgbuild push NAME-kubevirt.oci.tar registry.example.org/NAME:VERSION
 //
 // Neither the layer nor the archive is compressed, for the disk is. It is
 // written once, right at its place. The layout follows the OCI Image Format

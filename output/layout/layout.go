@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 
@@ -31,7 +32,7 @@ const (
 )
 
 // Layout is where the files of container images lie. They can be read until it
-// is closed.
+// is closed, also several at once.
 type Layout struct {
 	open  func(name string) (io.ReaderAt, int64, error)
 	close func() error
@@ -64,6 +65,7 @@ func Folder(path string) (*Layout, error) {
 // folder holds the files open that were asked for.
 type folder struct {
 	root *os.Root
+	mu   sync.Mutex
 	held []io.Closer
 }
 
@@ -84,6 +86,8 @@ func (f *folder) open(name string) (io.ReaderAt, int64, error) {
 	if err != nil {
 		return nil, 0, errors.Join(err, file.Close())
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.held = append(f.held, d)
 	return d, d.Size(), nil
 }

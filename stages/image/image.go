@@ -18,20 +18,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/errdefs"
-	"github.com/containerd/log"
 	"github.com/containerd/platforms"
 	"github.com/hashicorp/go-hclog"
 	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/output/registry"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"github.com/sirupsen/logrus"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -87,9 +85,9 @@ func (c *Client) Resolve(ctx context.Context, ref string) (digest.Digest, error)
 	if err != nil {
 		return "", err
 	}
-	desc, err := c.manifest(quiet(ctx), s, "")
+	desc, err := c.manifest(registry.Quiet(ctx), s, "")
 	if err != nil {
-		return "", fmt.Errorf("resolving image %s: %w", ref, explain(err))
+		return "", fmt.Errorf("resolving image %s: %w", ref, reading.Explain(err))
 	}
 	return desc.Digest, nil
 }
@@ -105,9 +103,9 @@ func (c *Client) Fetch(ctx context.Context, ref string, locked digest.Digest) (*
 	if err != nil {
 		return nil, err
 	}
-	img, err := c.fetch(quiet(ctx), s, locked)
+	img, err := c.fetch(registry.Quiet(ctx), s, locked)
 	if err != nil {
-		return nil, fmt.Errorf("fetching image %s: %w", ref, explain(err))
+		return nil, fmt.Errorf("fetching image %s: %w", ref, reading.Explain(err))
 	}
 	return img, nil
 }
@@ -234,14 +232,6 @@ func (c *Client) get(ctx context.Context, s source, desc ocispec.Descriptor) err
 		return nil
 	}
 	return err
-}
-
-// quiet keeps containerd, which logs what it returns as an error too, from
-// writing to the terminal.
-func quiet(ctx context.Context) context.Context {
-	logger := logrus.New()
-	logger.SetOutput(io.Discard)
-	return log.WithLogger(ctx, logrus.NewEntry(logger))
 }
 
 // source finds out where a reference points to.

@@ -7,13 +7,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/images"
@@ -23,6 +21,7 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/google/go-cmp/cmp"
 	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/output/outputtest"
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -235,45 +234,12 @@ func skopeo(t *testing.T, args ...string) {
 	}
 }
 
-// serve runs a registry on the loopback and returns its address. extra are
-// lines of its configuration.
-func serve(t *testing.T, extra string) string {
-	t.Helper()
-	need(t, "docker-registry", "docker-registry")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	dir := t.TempDir()
-	config := filepath.Join(dir, "config.yml")
-	text := fmt.Sprintf("version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}\nhttp: {addr: %s}\n%s", dir, addr, extra)
-	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("docker-registry", "serve", config)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	for range 600 {
-		if conn, err := net.Dial("tcp", addr); err == nil {
-			conn.Close()
-			return addr
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatal("the registry does not start")
-	return ""
-}
-
 func TestRegistry(t *testing.T) {
 	need(t, "skopeo", "skopeo")
 	h := newHand(t)
 	one, arm := h.image("amd64", "one"), h.image("arm64", "arm")
 	h.tag(map[string]ocispec.Descriptor{"both": h.index(arm, one), "arm": arm, "one": one})
-	addr := serve(t, "")
+	addr := outputtest.Registry(t, "")
 	repo := addr + "/test/app"
 	for _, tag := range []string{"both", "arm"} {
 		skopeo(t, "copy", "--all", "--dest-tls-verify=false", "oci:"+h.dir+":"+tag, "docker://"+repo+":"+tag)
@@ -333,12 +299,7 @@ func push(t *testing.T, h hand, desc ocispec.Descriptor, ref string) {
 // TestLogin needs a user at a registry, by both ways of keeping credentials.
 func TestLogin(t *testing.T) {
 	need(t, "skopeo", "skopeo")
-	passwords := filepath.Join(t.TempDir(), "passwords")
-	// bcrypt of "secret".
-	if err := os.WriteFile(passwords, []byte("user:$2y$04$iQu1LdhhVQv4jG60sHtGVuwQTJlswGYKSObaZ4zX.lcCQa3bPG4p2\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	addr := serve(t, fmt.Sprintf("auth: {htpasswd: {realm: test, path: %s}}\n", passwords))
+	addr := outputtest.Registry(t, outputtest.Passwords(t))
 	h := newHand(t)
 	h.tag(map[string]ocispec.Descriptor{"one": h.image("amd64", "one")})
 	skopeo(t, "copy", "--dest-tls-verify=false", "--dest-creds", "user:secret", "oci:"+h.dir+":one", "docker://"+addr+"/app:1")

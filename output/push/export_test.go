@@ -1,0 +1,4 @@
+package push
+
+// ReferrersTag is for tests.
+var ReferrersTag = referrersTag
