@@ -5,8 +5,9 @@
 //
 // # Sources
 //
-// A disk image of any format that disk/image reads, a block device, or all
-// disks of an OVF package: an OVA, or loose files by their descriptor.
+// A block device, or whatever output/source opens: a disk image, or all disks
+// of a package, an archive or a container image. What comes compressed is
+// unpacked first, and written plain.
 //
 // # Results
 //
@@ -92,7 +93,7 @@ func Run(ctx context.Context, path string, opts Options) (*Report, error) {
 	if opts.Policy == "" {
 		opts.Policy = Default
 	}
-	src, err := openSource(path, opts)
+	src, err := openSource(ctx, path, opts)
 	if err != nil {
 		return nil, err
 	}

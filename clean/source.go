@@ -1,26 +1,25 @@
 package clean
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/imgbuild/imgbuild/disk"
-	"github.com/imgbuild/imgbuild/disk/image"
 	"github.com/imgbuild/imgbuild/fault"
-	"github.com/imgbuild/imgbuild/output/members"
-	"github.com/imgbuild/imgbuild/output/ovf"
+	input "github.com/imgbuild/imgbuild/output/source"
 )
 
 // source is what holds the disks.
 type source struct {
-	path  string
-	disks []sourceDisk
-	held  []io.Closer
+	path   string
+	format string
+	disks  []sourceDisk
+	held   []io.Closer
 }
 
 // sourceDisk is a disk that is open for reading.
@@ -30,88 +29,68 @@ type sourceDisk struct {
 	format string
 }
 
-// sniffed is how much of a file is looked at to tell a descriptor, in bytes.
-const sniffed = 4096
-
 // openSource opens the image at path, whatever it is.
-func openSource(path string, opts Options) (*source, error) {
+func openSource(ctx context.Context, path string, opts Options) (*source, error) {
 	s := &source{path: path}
-	err := s.open()
-	if err == nil && opts.InPlace && (len(s.disks) != 1 || s.disks[0].format != "raw" || s.disks[0].name != "") {
+	err := s.open(ctx)
+	if err == nil && opts.InPlace && s.format != "raw" {
 		err = fault.New(fault.Usage, fmt.Errorf("%s is not a raw image", path),
 			"leave out --in-place: a container is written anew, so that none of its old bytes survives")
 	}
-	if err == nil {
-		return s, nil
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	s.Close()
-	if at := (*fs.PathError)(nil); errors.As(err, &at) && at.Path == path {
-		err = at.Err // the path need not be told twice
-	}
-	if len(fault.HintsOf(err)) > 0 {
-		return nil, err
-	}
-	return nil, fault.New(fault.Input, fmt.Errorf("opening %s: %w", path, err),
-		"name a disk image, a block device, or an OVF package: an OVA, or loose files by their .ovf")
+	return s, nil
 }
 
-func (s *source) open() error {
-	f, err := os.Open(s.path)
-	if err != nil {
-		return err
-	}
-	s.held = append(s.held, f)
-	if err := refuseInUse(f); err != nil {
-		return err
-	}
-	head := make([]byte, sniffed)
-	n, err := f.ReadAt(head, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if members.Is(f) || ovf.IsDescriptor(head[:n]) {
-		return s.openPackage()
-	}
-	r, format, closer, err := image.Open(s.path)
-	if err != nil {
-		return err
-	}
-	s.held = append(s.held, closer)
-	s.disks = append(s.disks, sourceDisk{Reader: r, format: format})
-	return nil
-}
-
-// openPackage opens all disks of an OVF package.
-func (s *source) openPackage() error {
-	p, err := ovf.Open(s.path)
-	if err != nil {
-		return err
-	}
-	s.held = append(s.held, p)
-	for _, d := range p.Disks {
-		if d.File == "" {
-			continue // blank
+func (s *source) open(ctx context.Context) error {
+	if err := s.refuseInUse(); err != nil {
+		if len(fault.HintsOf(err)) > 0 {
+			return err // it tells the path
 		}
-		r, format, err := p.OpenDisk(d)
+		return s.unreadable(ctx, err)
+	}
+	src, err := input.Open(ctx, s.path)
+	if err != nil {
+		return s.unreadable(ctx, err)
+	}
+	s.held = append(s.held, src)
+	s.format = src.Format
+	for _, d := range src.Disks {
+		if d.Blank {
+			continue
+		}
+		r, format, err := d.Open()
 		if err != nil {
-			return err
+			return s.unreadable(ctx, err)
 		}
-		s.disks = append(s.disks, sourceDisk{r, fileName(p, d), format})
+		s.disks = append(s.disks, sourceDisk{r, d.Name, format})
 	}
 	if len(s.disks) == 0 {
-		return errors.New("the package has no disk")
+		return s.unreadable(ctx, errors.New("there is no disk in it"))
 	}
 	return nil
 }
 
-// fileName returns the name of the file that holds a disk.
-func fileName(p *ovf.Package, d ovf.Disk) string {
-	for _, f := range p.Files {
-		if f.ID == d.File {
-			return f.Name
-		}
+// refuseInUse refuses a device that the machine uses.
+func (s *source) refuseInUse() error {
+	f, err := os.Open(s.path)
+	if err != nil {
+		return nil // whoever opens it will tell
 	}
-	return d.ID
+	defer f.Close()
+	return refuseInUse(f)
+}
+
+func (s *source) unreadable(ctx context.Context, err error) error {
+	if cause := ctx.Err(); cause != nil {
+		return cause
+	}
+	if len(fault.HintsOf(err)) > 0 {
+		return fault.New(fault.Input, fmt.Errorf("opening %s: %w", s.path, err))
+	}
+	return fault.New(fault.Input, fmt.Errorf("opening %s: %w", s.path, err),
+		"name a disk image, a block device, or a package: an OVA, loose files by their .ovf, a template of Oracle VM, an export of XenServer")
 }
 
 // label names a disk for people.

@@ -2,22 +2,20 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/imgbuild/imgbuild/disk"
-	"github.com/imgbuild/imgbuild/disk/image"
 	"github.com/imgbuild/imgbuild/fault"
-	"github.com/imgbuild/imgbuild/output/members"
-	"github.com/imgbuild/imgbuild/output/ovf"
+	"github.com/imgbuild/imgbuild/output/source"
 	"github.com/imgbuild/imgbuild/sanitize/audit"
 	"github.com/imgbuild/imgbuild/sanitize/audit/html"
 	"github.com/imgbuild/imgbuild/sanitize/audit/sarif"
@@ -79,10 +77,10 @@ func (c *cli) audit(cmd *cobra.Command, path string, f *auditFlags) error {
 	if err != nil {
 		return err
 	}
-	r, format, closer, err := openAudited(path)
+	r, format, closer, err := openAudited(cmd.Context(), path)
 	if err != nil {
 		if len(fault.HintsOf(err)) == 0 {
-			err = fault.New(fault.Input, err, "name a disk image, a block device that you may read, or an OVF package with one disk")
+			err = fault.New(fault.Input, err, "name a disk image, a block device that you may read, or a package with one disk")
 		}
 		return fmt.Errorf("opening the image: %w", err)
 	}
@@ -119,34 +117,24 @@ func (c *cli) audit(cmd *cobra.Command, path string, f *auditFlags) error {
 	return errors.Join(err, report.Err())
 }
 
-// openAudited opens a disk image, or the one disk of an OVF package.
-func openAudited(path string) (disk.Reader, string, io.Closer, error) {
-	f, err := os.Open(path)
+// openAudited opens a disk image, or the one disk of a package or an archive.
+func openAudited(ctx context.Context, path string) (disk.Reader, string, io.Closer, error) {
+	src, err := source.Open(ctx, path)
 	if err != nil {
-		return nil, "", nil, err
+		return nil, "", nil, fmt.Errorf("%s: %w", path, err)
 	}
-	defer f.Close()
-	head := make([]byte, 4096)
-	n, err := f.ReadAt(head, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, "", nil, err
+	var r disk.Reader
+	var format string
+	d, err := src.One("")
+	if err == nil {
+		r, format, err = d.Open()
+	} else if len(src.Disks) > 1 {
+		err = fault.New(fault.Input, fmt.Errorf("it holds %d disks", len(src.Disks)), "take the disks out of it with `imgbuild convert --disk`, and audit each")
 	}
-	if !members.Is(f) && !ovf.IsDescriptor(head[:n]) {
-		return image.Open(path)
-	}
-	p, err := ovf.Open(path)
 	if err != nil {
-		return nil, "", nil, err
+		return nil, "", nil, errors.Join(fmt.Errorf("%s: %w", path, err), src.Close())
 	}
-	disks := slices.DeleteFunc(slices.Clone(p.Disks), func(d ovf.Disk) bool { return d.File == "" })
-	if len(disks) != 1 {
-		return nil, "", nil, errors.Join(fault.New(fault.Input, fmt.Errorf("the package has %d disks", len(disks)), "take the disks out of it and audit each"), p.Close())
-	}
-	r, format, err := p.OpenDisk(disks[0])
-	if err != nil {
-		return nil, "", nil, errors.Join(err, p.Close())
-	}
-	return r, format, p, nil
+	return r, format, src, nil
 }
 
 // write writes the reports that go into files. Each gets its name when it is

@@ -30,8 +30,9 @@ names and inodes, journals, gaps between partitions. What lives stays as it is,
 and what nobody can name is left alone and reported.
 
 The image may be raw, a container of any format that imgbuild reads, a block
-device, or an OVF package, of which all disks are taken. The result is a new
-image beside it, NAME.sanitized.ENDING, written afresh; the image itself is only
+device, or a package (an OVA, loose files by their .ovf, a template of Oracle VM,
+an export of XenServer) or an archive, of which all disks are taken. The result
+is a new image beside it, NAME.sanitized.ENDING, written afresh; the image itself is only
 read. --in-place changes a raw image or a block device instead; it can be cut off
 at any moment and run again.
 
