@@ -121,7 +121,7 @@ func (d *Disk) read(ctx context.Context, r disk.Reader) error {
 			d.Volumes = append(d.Volumes, Volume{Offset: v.Off, Size: v.Len})
 		}
 	} else {
-		d.addTable(t)
+		d.Table, d.Volumes = NewTable(t), Partitions(t)
 	}
 	for i := range d.Volumes {
 		if err := d.Volumes[i].look(ctx, r, l); err != nil {
@@ -131,12 +131,9 @@ func (d *Disk) read(ctx context.Context, r disk.Reader) error {
 	return nil
 }
 
-// addTable adds a table and its partitions.
-func (d *Disk) addTable(t *part.Table) {
-	d.Table = &Table{Scheme: t.Scheme, ID: t.DiskGUID.String(), Notes: t.Notes}
-	if t.Scheme == part.MBR {
-		d.Table.ID = fmt.Sprintf("%08x", t.Signature)
-	}
+// Partitions describes the entries of a table, as far as the table tells.
+func Partitions(t *part.Table) []Volume {
+	var list []Volume
 	for _, e := range t.Entries {
 		v := Volume{Index: e.Index, Name: e.Name, Offset: e.Off, Size: e.Len, Active: e.Attributes&part.LegacyBoot != 0}
 		if t.Scheme == part.MBR {
@@ -144,8 +141,18 @@ func (d *Disk) addTable(t *part.Table) {
 		} else {
 			v.Type, v.TypeName, v.GUID = e.Type.String(), gptName(e.Type), e.GUID.String()
 		}
-		d.Volumes = append(d.Volumes, v)
+		list = append(list, v)
 	}
+	return list
+}
+
+// NewTable describes a table.
+func NewTable(t *part.Table) *Table {
+	table := &Table{Scheme: t.Scheme, ID: t.DiskGUID.String(), Notes: t.Notes}
+	if t.Scheme == part.MBR {
+		table.ID = fmt.Sprintf("%08x", t.Signature)
+	}
+	return table
 }
 
 // look fills in what the ledger knows of a volume.

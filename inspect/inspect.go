@@ -21,10 +21,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"syscall"
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/fault"
@@ -81,7 +77,7 @@ func (r *Report) read(ctx context.Context) error {
 		return err
 	}
 	r.Format, r.Beside = s.Format, s.Beside
-	if err := r.measure(); err != nil {
+	if r.Size, r.Allocated, err = s.Measure(); err != nil {
 		return err
 	}
 	if s.Package != nil {
@@ -96,33 +92,6 @@ func (r *Report) read(ctx context.Context) error {
 		}
 	}
 	return r.readDisks(ctx, s)
-}
-
-// measure finds the size of the file; a folder has that of what lies in it.
-func (r *Report) measure() error {
-	return filepath.WalkDir(r.Path, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		size := info.Size()
-		if info.Mode()&fs.ModeDevice != 0 {
-			k, err := disk.OpenFile(path) // knows block devices
-			if err != nil {
-				return err
-			}
-			size = k.Size()
-			k.Close()
-		}
-		r.Size += size
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
-			r.Allocated += st.Blocks * 512
-		}
-		return nil
-	})
 }
 
 // readDisks inspects the disks of a source.

@@ -49,6 +49,13 @@ const (
 	maxNested = 4 // indexes within indexes
 )
 
+// Images reads the container images of a layout, and verifies their blobs.
+func Images(ctx context.Context, l *layout.Layout) ([]Image, error) {
+	r := &Report{}
+	err := r.readLayout(ctx, l)
+	return r.Images, err
+}
+
 // readLayout inspects the images of an archive.
 func (r *Report) readLayout(ctx context.Context, l *layout.Layout) error {
 	if _, _, err := l.Open(layout.IndexName); errors.Is(err, fs.ErrNotExist) {

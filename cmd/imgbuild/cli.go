@@ -98,7 +98,7 @@ func (c *cli) root() *cobra.Command {
 	cmd.AddCommand(
 		c.buildCommand(), c.runCommand(), c.testCommand(), c.inspectCommand(), c.auditCommand(),
 		c.psCommand(), c.logsCommand(), c.stopCommand(),
-		c.convertCommand(), c.lintCommand(), c.pushCommand(),
+		c.convertCommand(), c.diffCommand(), c.lintCommand(), c.pushCommand(),
 		c.sanitizeCommand(), c.planCommand(), c.lockCommand(), c.initCommand(), c.recipeCommand(),
 		c.kernelCommand(), c.cacheCommand(), c.versionCommand(), c.completionCommand(),
 	)

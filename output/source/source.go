@@ -210,8 +210,11 @@ func (s *Source) openImage(r disk.Reader, kind packed.Kind) error {
 	return nil
 }
 
-// withoutPath takes off the path that an error begins with.
+// withoutPath takes off the path that an error of disk/image begins with.
 func withoutPath(path string, err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && len(joined.Unwrap()) == 1 {
+		err = joined.Unwrap()[0]
+	}
 	if inner := errors.Unwrap(err); inner != nil && strings.HasPrefix(err.Error(), path+": ") {
 		return inner
 	}

@@ -3,6 +3,8 @@ package lvm
 import (
 	"context"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/imgbuild/imgbuild/disk"
@@ -23,7 +25,8 @@ func (p *physical) Walk(ctx context.Context, fn func(sanitize.File) error) error
 	if err := fn(file("/.metadata", disk.Concat(text...))); err != nil {
 		return err
 	}
-	for _, v := range p.volumes {
+	byName := slices.SortedFunc(slices.Values(p.volumes), func(a, b volume) int { return strings.Compare(a.name, b.name) })
+	for _, v := range byName {
 		if v.fs == nil {
 			continue // its bytes are unknown, and counted as they are
 		}
