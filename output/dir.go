@@ -111,6 +111,19 @@ type Pending struct {
 // FinalName returns the name the file will have.
 func (p *Pending) FinalName() string { return p.name }
 
+// Fill writes the whole of a file of this machine.
+func (p *Pending) Fill(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("filling %s: %w", p.name, err)
+	}
+	defer f.Close()
+	if _, err := io.Copy(p, f); err != nil {
+		return fmt.Errorf("filling %s: %w", p.name, err)
+	}
+	return nil
+}
+
 // Finish makes the content durable and describes the file. While the medium
 // takes it, it is judged and digested.
 func (p *Pending) Finish(format string) (File, error) {

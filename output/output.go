@@ -47,6 +47,9 @@ type Appliance struct {
 	// Kernel is for formats that boot it directly, without the disk's boot
 	// loader.
 	Kernel Kernel
+	// Parts are the paths of files on this machine, of those parts that the
+	// formats ask for: see [Asks].
+	Parts map[Part]string
 	// Tree is the root filesystem as an image for container engines; nil
 	// when the caller has none.
 	Tree Tree
@@ -58,6 +61,23 @@ type Kernel struct {
 	// Image is the path of the bzImage, Initramfs of the initramfs, on this
 	// machine; empty when there is none.
 	Image, Initramfs string
+}
+
+// Part is something of an appliance, beside the disk, that is made only for
+// formats that ask for it.
+type Part string
+
+// The parts.
+const (
+	// EFI is the program on the boot partition that UEFI starts: the kernel
+	// with its command line and initramfs. It is an empty file when the kernel
+	// cannot be started by firmware.
+	EFI Part = "efi"
+)
+
+// Asks is a format that asks for parts of the appliance.
+type Asks interface {
+	Parts() []Part
 }
 
 // Tree is a root filesystem in OCI form: layers in a content store.

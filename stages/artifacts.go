@@ -20,6 +20,7 @@ const (
 	mediaTypeKernel    = "application/vnd.imgbuild.kernel.v1"
 	mediaTypeInitramfs = "application/vnd.imgbuild.initramfs.v1"
 	mediaTypeConfig    = "application/vnd.imgbuild.kernel.config.v1"
+	mediaTypeEFI       = "application/vnd.imgbuild.efi.v1"
 	mediaTypeBootCode  = "application/vnd.imgbuild.bootcode.v1"
 	mediaTypeJar       = "application/java-archive"
 	mediaTypeText      = "text/plain"

@@ -3,7 +3,6 @@ package stages
 import (
 	"bytes"
 	"context"
-	"debug/elf"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,29 +12,22 @@ import (
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/disk/part"
 	"github.com/imgbuild/imgbuild/kernel"
-	"github.com/imgbuild/imgbuild/kernel/uki"
 	"github.com/opencontainers/go-digest"
 )
 
 const kindBoot = "boot"
 
-// Packages whose files end up on the boot partition.
-const (
-	groupSyslinux = "syslinux-common"
-	groupStub     = "systemd-boot-efi"
-)
+// groupSyslinux is the package whose files end up on the boot partition.
+const groupSyslinux = "syslinux-common"
 
-// Paths inside those packages.
+// Paths inside that package.
 const (
 	pathLdlinux = "usr/lib/syslinux/modules/bios/ldlinux.c32"
 	pathGPTMBR  = "usr/lib/syslinux/mbr/gptmbr.bin"
-	pathStub    = "usr/lib/systemd/boot/efi/linuxx64.efi.stub"
 )
 
 // bootParams describe the boot partition.
 type bootParams struct {
-	Name    string `json:"name"`
-	Version string `json:"version"`
 	Cmdline string `json:"cmdline"`
 	Serial  string `json:"serial"` // FAT volume id, 8 hex digits
 	Size    int64  `json:"size"`   // bytes; 0 is automatic
@@ -48,23 +40,21 @@ type bootParams struct {
 const bootMinimum = 4 << 20
 
 // boot adds the stage that makes the boot partition: a FAT filesystem with the
-// kernel, SYSLINUX for BIOS, a unified kernel image for UEFI and a menu for
-// GRUB on Xen.
-func (s *set) boot(kernelInputs []builder.Input) string {
+// kernel, SYSLINUX for BIOS, the EFI program for UEFI and a menu for GRUB on
+// Xen.
+func (s *set) boot(kernelInputs []builder.Input, efi string) string {
 	r := s.Recipe.Recipe
 	inputs := append([]builder.Input{}, kernelInputs...)
 	inputs = append(inputs, s.packages(groupSyslinux, "syslinux")...)
-	inputs = append(inputs, s.packages(groupStub, "stub")...)
+	inputs = append(inputs, builder.Input{Role: "efi", Stage: efi, Output: "program"})
 	return s.add(builder.Stage{
 		Name:    "boot",
 		Title:   "make the boot partition",
 		Kind:    kindBoot,
-		Version: 2,
+		Version: 3,
 		Tools:   s.versions("mkfs.fat", "mcopy", "syslinux", "xz"),
 		Inputs:  inputs,
 	}, bootParams{
-		Name:    r.Name,
-		Version: r.Version,
 		Cmdline: s.cmdline(),
 		Serial:  s.id("boot").Encoded()[:8],
 		Size:    int64(r.Disk.Boot.Size),
@@ -120,11 +110,7 @@ func (o Options) makeBoot(ctx context.Context, w *builder.Work) (builder.Outputs
 	if err != nil {
 		return nil, err
 	}
-	stub, err := w.Store.Tree(ctx, layers(w, "stub")...)
-	if err != nil {
-		return nil, err
-	}
-	files, err := o.bootFiles(ctx, w, p, filepath.Join(stub, pathStub))
+	files, err := o.bootFiles(ctx, w, p)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +136,7 @@ func (o Options) makeBoot(ctx context.Context, w *builder.Work) (builder.Outputs
 }
 
 // bootFiles returns the content of the boot partition by path.
-func (o Options) bootFiles(ctx context.Context, w *builder.Work, p bootParams, stubPath string) (map[string][]byte, error) {
+func (o Options) bootFiles(ctx context.Context, w *builder.Work, p bootParams) (map[string][]byte, error) {
 	linux, err := readInput(ctx, w, "kernel")
 	if err != nil {
 		return nil, err
@@ -161,9 +147,9 @@ func (o Options) bootFiles(ctx context.Context, w *builder.Work, p bootParams, s
 			return nil, err
 		}
 	}
-	stub, err := os.ReadFile(stubPath)
+	efi, err := readInput(ctx, w, "efi")
 	if err != nil {
-		return nil, fmt.Errorf("reading the EFI stub: %w", err)
+		return nil, err
 	}
 	files := map[string][]byte{
 		"vmlinuz":      linux,
@@ -173,19 +159,8 @@ func (o Options) bootFiles(ctx context.Context, w *builder.Work, p bootParams, s
 	if initramfs != nil {
 		files["initramfs"] = initramfs
 	}
-	if bytes.HasPrefix(linux, []byte(elf.ELFMAG)) {
-		return files, nil // no firmware starts it: see takeELF
-	}
-	osRelease := fmt.Sprintf("ID=%s\nNAME=%q\nVERSION_ID=%q\n", p.Name, p.Name, p.Version)
-	efi, err := uki.Build(uki.Image{
-		Stub:      stub,
-		OSRelease: []byte(osRelease),
-		Cmdline:   p.Cmdline,
-		Initramfs: initramfs,
-		Kernel:    linux,
-	})
-	if err != nil {
-		return nil, err
+	if len(efi) == 0 {
+		return files, nil // no firmware starts it
 	}
 	files["EFI/BOOT/BOOTX64.EFI"] = efi
 	if !p.XenPV {

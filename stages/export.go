@@ -59,7 +59,7 @@ func (s *Session) Export(ctx context.Context, results map[string]builder.Outputs
 	if err != nil {
 		return nil, err
 	}
-	settings, err := s.settings()
+	settings, err := s.settings(results)
 	if err != nil {
 		return nil, err
 	}
@@ -149,34 +149,47 @@ func (s *Session) appliance(ctx context.Context, results map[string]builder.Outp
 	if err != nil {
 		return output.Appliance{}, err
 	}
+	parts := map[output.Part]string{}
+	for part, in := range s.Build.Parts {
+		if parts[part], err = s.pathOf(ctx, results, in); err != nil {
+			return output.Appliance{}, err
+		}
+	}
 	a := output.Appliance{
 		About: about,
 		Name:  r.Name, Version: r.Version, Description: r.Description, Vendor: r.Vendor,
 		Digest: string(s.Recipe.Digest), Created: s.Options.Epoch,
 		CPUs: r.Guest.CPUs, Memory: int64(r.Guest.Memory), Firmware: "any", Ports: r.App.Ports,
 		Kernel: kernel,
+		Parts:  parts,
 		Tree:   tree,
 	}
 	return a, nil
 }
 
 // directBoot says where in the store the kernel and its initramfs lie.
-func (s *Session) directBoot(ctx context.Context, results map[string]builder.Outputs) (output.Kernel, error) {
-	k := output.Kernel{Cmdline: s.Build.Cmdline}
-	for in, path := range map[builder.Input]*string{s.Build.Kernel: &k.Image, s.Build.Initramfs: &k.Initramfs} {
-		if in.Stage == "" {
-			continue
-		}
-		b, err := s.Store.Open(ctx, results[in.Stage][in.Output])
-		if err != nil {
-			return k, err
-		}
-		defer b.Close()
-		if file, ok := b.(interface{ Path() string }); ok {
-			*path = file.Path()
-		}
+func (s *Session) directBoot(ctx context.Context, results map[string]builder.Outputs) (k output.Kernel, err error) {
+	k.Cmdline = s.Build.Cmdline
+	if k.Image, err = s.pathOf(ctx, results, s.Build.Kernel); err != nil || s.Build.Initramfs.Stage == "" {
+		return k, err
 	}
-	return k, nil
+	k.Initramfs, err = s.pathOf(ctx, results, s.Build.Initramfs)
+	return k, err
+}
+
+// pathOf returns the path of an artifact in the store.
+func (s *Session) pathOf(ctx context.Context, results map[string]builder.Outputs, in builder.Input) (string, error) {
+	desc := results[in.Stage][in.Output]
+	b, err := s.Store.Open(ctx, desc)
+	if err != nil {
+		return "", err
+	}
+	defer b.Close()
+	file, ok := b.(interface{ Path() string })
+	if !ok {
+		return "", fmt.Errorf("artifact %s has no path", desc.Digest)
+	}
+	return file.Path(), nil
 }
 
 // previous reads the result of an earlier build, or returns nil.

@@ -6,6 +6,9 @@ import (
 	"maps"
 	"path/filepath"
 
+	"github.com/opencontainers/go-digest"
+
+	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/output/formats"
@@ -44,8 +47,9 @@ func withPaths(r *recipes.Resolved, at string, o recipes.Output) map[string]any 
 }
 
 // settings identify what the outputs are written with, beside the disk: also
-// the content of the files that options name.
-func (s *Session) settings() (string, error) {
+// the content of the files that options name, and the parts that formats ask
+// for.
+func (s *Session) settings(results map[string]builder.Outputs) (string, error) {
 	r := s.Recipe.Recipe
 	digests := map[string]string{}
 	for i, o := range r.Outputs {
@@ -62,17 +66,35 @@ func (s *Session) settings() (string, error) {
 			digests[o.Format+"."+key] = sum
 		}
 	}
+	parts := map[output.Part]digest.Digest{}
+	for part, in := range s.Build.Parts {
+		parts[part] = results[in.Stage][in.Output].Digest
+	}
 	about, err := s.about()
 	if err != nil {
 		return "", err
 	}
 	text, err := json.Marshal(struct {
-		Outputs     []recipes.Output  `json:"outputs"`
-		Files       map[string]string `json:"files,omitempty"`
-		Description string            `json:"description,omitempty"`
-		Vendor      string            `json:"vendor,omitempty"`
-		About       output.About      `json:"about,omitzero"`
-		Limit       recipes.Size      `json:"limit,omitempty"`
-	}{r.Outputs, digests, r.Description, r.Vendor, about, r.Budgets.OutputSize})
+		Outputs     []recipes.Output              `json:"outputs"`
+		Files       map[string]string             `json:"files,omitempty"`
+		Parts       map[output.Part]digest.Digest `json:"parts,omitempty"`
+		Description string                        `json:"description,omitempty"`
+		Vendor      string                        `json:"vendor,omitempty"`
+		About       output.About                  `json:"about,omitzero"`
+		Limit       recipes.Size                  `json:"limit,omitempty"`
+	}{r.Outputs, digests, parts, r.Description, r.Vendor, about, r.Budgets.OutputSize})
 	return string(text), err
+}
+
+// parts plans what the formats of the recipe ask for beside the disk. How each
+// part is made is only asked when it is wanted.
+func (s *set) parts(b *Build, make map[output.Part]func() builder.Input) {
+	b.Parts = map[output.Part]builder.Input{}
+	for _, o := range s.Recipe.Recipe.Outputs {
+		for _, part := range formats.Parts(o.Format) {
+			if _, ok := b.Parts[part]; !ok {
+				b.Parts[part] = make[part]()
+			}
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/recipes"
 	"github.com/opencontainers/go-digest"
 )
@@ -19,6 +20,8 @@ type Build struct {
 	// Kernel, and Initramfs unless empty, are the outputs for a direct boot.
 	Kernel    builder.Input
 	Initramfs builder.Input
+	// Parts are the outputs that formats ask for beside the disk.
+	Parts map[output.Part]builder.Input
 	// Legal are the outputs that hold licence files.
 	Legal []builder.Input
 	// Cmdline is the kernel command line.
@@ -43,7 +46,8 @@ func (o Options) Plan(ctx context.Context) (*Build, error) {
 	b.Cmdline = s.cmdline()
 	s.checkKernel(kernel)
 
-	boot := s.boot(kernel)
+	efi := s.efi("efi", kernel, b.Cmdline)
+	boot := s.boot(kernel, efi)
 	root := s.root(roles("layer", b.Layers))
 	data := ""
 	if o.Recipe.Recipe.Disk.Data != nil {
@@ -54,6 +58,9 @@ func (o Options) Plan(ctx context.Context) (*Build, error) {
 	scrub := s.scrub(disk, s.checks)
 	s.proof(scrub)
 	s.audit(scrub)
+	s.parts(b, map[output.Part]func() builder.Input{
+		output.EFI: func() builder.Input { return from(efi, "program") },
+	})
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -61,7 +68,7 @@ func (o Options) Plan(ctx context.Context) (*Build, error) {
 		return nil, err
 	}
 	targets := append([]string{StageScrub, StageProof, StageAudit}, s.targets...)
-	for _, in := range slices.Concat(b.Layers, b.Legal, []builder.Input{b.Kernel}) {
+	for _, in := range slices.Concat(b.Layers, b.Legal, []builder.Input{b.Kernel}, slices.Collect(maps.Values(b.Parts))) {
 		if !slices.Contains(targets, in.Stage) {
 			targets = append(targets, in.Stage)
 		}
@@ -97,6 +104,7 @@ func (o Options) Runners() map[string]builder.Runner {
 		kindUniversal:     o.buildKernel,
 		kindPackaged:      o.unpackKernel,
 		kindOwnKernel:     o.takeKernel,
+		kindEFI:           o.makeEFI,
 		kindBoot:          o.makeBoot,
 		kindRoot:          o.makeRoot,
 		kindData:          o.makeData,

@@ -21,6 +21,7 @@ import (
 	"github.com/imgbuild/imgbuild/output/proxmox"
 	"github.com/imgbuild/imgbuild/output/qcow2"
 	"github.com/imgbuild/imgbuild/output/raw"
+	"github.com/imgbuild/imgbuild/output/uki"
 	"github.com/imgbuild/imgbuild/output/vagrant"
 	"github.com/imgbuild/imgbuild/output/vhd"
 	"github.com/imgbuild/imgbuild/output/vhdx"
@@ -45,6 +46,7 @@ func All() []output.Format {
 		proxmox.Format{},
 		qcow2.Format{},
 		raw.Format{},
+		uki.Format{},
 		vagrant.Format{},
 		vhd.Format{},
 		vhdx.Format{},
@@ -61,6 +63,16 @@ func FileOptions(name string) []string {
 	for _, f := range All() {
 		if with, ok := f.(output.FileOptions); ok && f.Name() == name {
 			return with.FileOptions()
+		}
+	}
+	return nil
+}
+
+// Parts returns the parts of an appliance that a format asks for.
+func Parts(name string) []output.Part {
+	for _, f := range All() {
+		if asks, ok := f.(output.Asks); ok && f.Name() == name {
+			return asks.Parts()
 		}
 	}
 	return nil

@@ -15,9 +15,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"os"
 
 	"github.com/imgbuild/imgbuild/output"
 )
@@ -71,18 +69,10 @@ func (f Format) Begin(_ context.Context, a output.Appliance, dir *output.Dir, _ 
 }
 
 // fill writes the file at path, or else the text.
-func fill(w io.Writer, path, text string) error {
-	if path == "" {
-		_, err := io.WriteString(w, text)
-		return err
+func fill(p *output.Pending, path, text string) error {
+	if path != "" {
+		return p.Fill(path)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("copying the kernel: %w", err)
-	}
-	defer f.Close()
-	if _, err := io.Copy(w, f); err != nil {
-		return fmt.Errorf("copying the kernel: %w", err)
-	}
-	return nil
+	_, err := io.WriteString(p, text)
+	return err
 }
