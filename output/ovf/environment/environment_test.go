@@ -2,6 +2,7 @@ package environment
 
 import (
 	"bytes"
+	"encoding/xml"
 	"errors"
 	"os"
 	"os/exec"
@@ -9,6 +10,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	vmware "github.com/vmware/govmomi/ovf"
 
 	"github.com/imgbuild/imgbuild/kernel/init/ovfenv"
 )
@@ -122,6 +125,37 @@ func TestJudges(t *testing.T) {
 			t.Errorf("xorriso reads %q, %v", got, err)
 		}
 	})
+}
+
+// TestVMware reads documents as VMware writes them, and has VMware read ours.
+func TestVMware(t *testing.T) {
+	theirs := vmware.Env{EsxID: "vm-42", Platform: &vmware.PlatformSection{Kind: "VMware ESXi", Vendor: "VMware, Inc.", Locale: "en"}}
+	want := map[string]string{}
+	theirs.Property = &vmware.PropertySection{}
+	for _, p := range awkward() {
+		theirs.Property.Properties = append(theirs.Property.Properties, vmware.EnvProperty{Key: p.Key, Value: p.Value})
+		want[p.Key] = p.Value
+	}
+	text, err := xml.Marshal(theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ovfenv.Parse(text); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("of VMware's document the guest reads %q, %v\n%s", got, err, text)
+	}
+
+	doc, _ := written(t)
+	var ours vmware.Env
+	if err := xml.Unmarshal(doc, &ours); err != nil || ours.Property == nil {
+		t.Fatalf("VMware reads %+v, %v", ours, err)
+	}
+	got := map[string]string{}
+	for _, p := range ours.Property.Properties {
+		got[p.Key] = p.Value
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("of our document VMware reads %q", got)
+	}
 }
 
 func TestNotXML(t *testing.T) {
