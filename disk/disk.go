@@ -68,6 +68,21 @@ type Writer interface {
 	Punch(off, n int64) error
 }
 
+// Holer is a disk that tells what Punch makes of a run. One that is no Holer
+// promises nothing.
+type Holer interface {
+	Holes() Holes
+}
+
+// Holes says when Punch makes a hole, which [Reader.NextData] skips afterwards.
+type Holes struct {
+	// Grain is the size and alignment in bytes of what can be a hole; 0 where
+	// nothing can.
+	Grain int64
+	// From is the length in bytes from which a hole costs less than zeros.
+	From int64
+}
+
 // Sink takes the data of a disk. Offsets ascend and do not overlap; what is
 // not written is zero. Writes may be split in any way: the output is the same.
 //

@@ -273,3 +273,44 @@ func BenchmarkCopySparse2TiB(b *testing.B) {
 		}
 	}
 }
+
+// TestHoles holds a file to what it says of holes: a grain that is punched is
+// skipped, and the size stays.
+func TestHoles(t *testing.T) {
+	for _, dir := range []string{t.TempDir(), "/dev/shm"} {
+		path := filepath.Join(dir, "imgbuild-holes")
+		f, err := disk.CreateFile(path, 4*mib+100)
+		if err != nil {
+			t.Skipf("no file in %s: %v", dir, err)
+		}
+		t.Cleanup(func() { f.Close(); os.Remove(path) })
+		if _, err := f.WriteAt(bytes.Repeat([]byte{1}, 4*mib+100), 0); err != nil {
+			t.Fatal(err)
+		}
+		h := f.Holes()
+		if info, err := os.Stat(path); err != nil || info.Size() != f.Size() {
+			t.Errorf("asking for holes made %s %v, %v", path, info, err)
+		}
+		if h.From <= 0 || h.Grain > h.From {
+			t.Errorf("%s: %+v", dir, h)
+		}
+		if h.Grain == 0 {
+			t.Skipf("the filesystem of %s makes no holes", dir)
+		}
+		off := (mib + h.Grain - 1) / h.Grain * h.Grain
+		if err := f.Punch(off, h.From); err != nil {
+			t.Fatal(err)
+		}
+		if e, err := f.NextData(off); err != nil || e.Off != off+h.From {
+			t.Errorf("%s: the next data is at %v (%v), want it at byte %d", dir, e, err, off+h.From)
+		}
+		r, err := disk.OpenFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h := r.Holes(); h.Grain != 0 {
+			t.Errorf("a file that is only read: %+v", h)
+		}
+		r.Close()
+	}
+}

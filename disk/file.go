@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// punchMin is the shortest run worth a hole, in bytes. On ext4 a hole costs as
-// much as writing about thirty blocks of zeros, whatever its length; half of
-// that is the price for getting the space back.
+// punchMin is the shortest run worth a hole on a disk, in bytes. On ext4 a hole
+// costs as much as writing about thirty blocks of zeros, whatever its length;
+// half of that is the price for getting the space back.
 const punchMin = 64 << 10
 
 // zeroBlock is what zeros are written from.
@@ -27,6 +27,8 @@ type File struct {
 	mu    sync.Mutex
 	asked int64
 	run   Extent
+
+	holes func() Holes
 }
 
 // OpenFile opens a raw image or a block device for reading.
@@ -66,7 +68,11 @@ func NewFile(f *os.File) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the size of %s: %w", f.Name(), err)
 	}
-	return &File{f: f, size: size}, nil
+	return newFile(f, size), nil
+}
+
+func newFile(f *os.File, size int64) *File {
+	return &File{f: f, size: size, holes: sync.OnceValue(func() Holes { return holesOf(f, size) })}
 }
 
 // CreateFile makes an image of size bytes that is one hole. A file that is
@@ -79,8 +85,11 @@ func CreateFile(path string, size int64) (*File, error) {
 	if err := f.Truncate(size); err != nil {
 		return nil, errors.Join(err, f.Close(), os.Remove(path))
 	}
-	return &File{f: f, size: size}, nil
+	return newFile(f, size), nil
 }
+
+// Holes implements [Holer]. A file that is open for reading only has none.
+func (d *File) Holes() Holes { return d.holes() }
 
 // Size returns the size in bytes.
 func (d *File) Size() int64 { return d.size }
@@ -149,7 +158,7 @@ func (d *File) Punch(off, n int64) error {
 	if err := checkRange("punching", off, n, d.size); err != nil {
 		return err
 	}
-	if n >= punchMin {
+	if n >= d.Holes().From {
 		err := punchHole(d.f, off, n)
 		d.forget(Extent{Len: d.size})
 		if !errors.Is(err, errors.ErrUnsupported) {

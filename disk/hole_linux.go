@@ -64,3 +64,25 @@ func punchHole(f *os.File, off, n int64) error {
 	}
 	return fmt.Errorf("punching a hole into %s: %w", f.Name(), errno)
 }
+
+// holesOf asks the filesystem of f, which is size bytes long. On tmpfs a hole
+// of one page costs less than zeros; a device may keep what is punched.
+func holesOf(f *os.File, size int64) Holes {
+	none := Holes{From: punchMin}
+	var st unix.Statfs_t
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return none
+	}
+	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
+		return none
+	}
+	grain := max(int64(st.Bsize), int64(os.Getpagesize()), BlockSize)
+	// Behind the end there is nothing to lose.
+	if grain&(grain-1) != 0 || punchHole(f, (size+grain-1)/grain*grain, grain) != nil {
+		return none
+	}
+	if st.Type == unix.TMPFS_MAGIC {
+		return Holes{Grain: grain, From: grain}
+	}
+	return Holes{Grain: grain, From: max(punchMin, grain)}
+}

@@ -10,9 +10,9 @@ import (
 	"github.com/imgbuild/imgbuild/disk"
 )
 
-// punchFrom is the length, in bytes, from which a dead run is punched. Below
-// it zeros are written: on a journalling host an isolated hole costs thirty
-// times as much as a small write.
+// punchFrom is the length, in bytes, from which a dead run is punched where the
+// disk does not say ([disk.Holer]). Below it zeros are written: on a journalling
+// host an isolated hole costs thirty times as much as a small write.
 const punchFrom = 64 << 10
 
 // defaultUnit is the unit of changes where a filesystem names none, in bytes.
@@ -42,7 +42,7 @@ type Closer interface {
 // GPT come last, right after each other: in between each is whole, and they
 // differ in what they keep of deleted partitions.
 func (p *Plan) Apply(ctx context.Context, w disk.Writer) error {
-	a := applier{ctx: ctx, p: p, w: w, changes: p.after.Changes()}
+	a := applier{ctx: ctx, p: p, w: w, punchFrom: min(holesOf(w).From, int64(len(zeros))), changes: p.after.Changes()}
 	for _, table := range []bool{false, true} {
 		for _, z := range p.zones() {
 			if z.table != table {
@@ -102,18 +102,21 @@ func (p *Plan) zones() []zone {
 
 // applier goes through the regions and the changes of one zone at a time.
 type applier struct {
-	ctx     context.Context
-	p       *Plan
-	w       disk.Writer
-	region  int   // the first that is not done
-	at      int64 // how far it is done
-	changes []disk.Extent
+	ctx       context.Context
+	p         *Plan
+	w         disk.Writer
+	punchFrom int64
+	region    int   // the first that is not done
+	at        int64 // how far it is done
+	changes   []disk.Extent
 }
 
 // deadRun is a run of dead regions, and what they hold.
 type deadRun struct {
 	disk.Extent
 	stored storage
+	// All that is not zero lies in [first, last).
+	first, last int64
 }
 
 // next returns the next dead run in a zone; an empty one at its end.
@@ -135,13 +138,24 @@ func (a *applier) next(z zone) deadRun {
 				run.Off = from
 			}
 			run.Len = to - run.Off
-			run.stored |= a.p.stored[a.region]
+			run.add(a.p.stored[a.region], from, to)
 		}
 		if a.at = to; g.End() > to {
 			break
 		}
 	}
 	return run
+}
+
+// add adds what the region at [from, to) holds.
+func (r *deadRun) add(s storage, from, to int64) {
+	if s&holdsNonZero != 0 {
+		if r.stored&holdsNonZero == 0 {
+			r.first = from
+		}
+		r.last = to
+	}
+	r.stored |= s
 }
 
 // zone makes the changes in one zone: runs that are dead as a whole, then the
@@ -159,13 +173,14 @@ func (a *applier) zone(z zone) error {
 		}
 		from, to := z.inner(r.Extent)
 		if r.stored&holdsNonZero != 0 {
-			shared.add(r.Off, min(from, r.End()))
-			shared.add(max(to, r.Off), r.End())
+			shared.add(r.first, min(from, r.last))
+			shared.add(max(to, r.first), r.last)
 		}
 		if from >= to {
 			continue
 		}
-		whole = append(whole, deadRun{disk.Extent{Off: from, Len: to - from}, r.stored})
+		r.Extent = disk.Extent{Off: from, Len: to - from}
+		whole = append(whole, r)
 	}
 	i := sort.Search(len(a.changes), func(i int) bool { return a.changes[i].End() > z.Off })
 	for ; i < len(a.changes) && a.changes[i].Off < z.End(); i++ {
@@ -204,11 +219,11 @@ func (a *applier) zero(r deadRun, but *units) error {
 		if err := a.ctx.Err(); err != nil {
 			return err
 		}
-		if r.stored&holdsNonZero == 0 && (r.stored&holdsData == 0 || e.Len < punchFrom) {
+		if r.stored&holdsNonZero == 0 && (r.stored&holdsData == 0 || e.Len < a.punchFrom) {
 			return nil
 		}
 		var err error
-		if e.Len >= punchFrom {
+		if e.Len >= a.punchFrom {
 			err = a.w.Punch(e.Off, e.Len)
 		} else {
 			// Not Punch, which would first ask where the holes are.

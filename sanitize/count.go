@@ -17,7 +17,8 @@ const batchSize = 4 << 20
 type tally struct {
 	region  int
 	data    int64 // stored, not a hole
-	nonZero int64
+	nonZero int64 // unread is part of it
+	unread  int64
 	first   int64 // where the first run that is not zero begins
 }
 
@@ -29,6 +30,8 @@ type tallies []tally
 type piece struct {
 	region int
 	disk.Extent
+	// unread counts as other than zero altogether, without a look.
+	unread bool
 }
 
 // of returns the tally of region i. The next call asks for a later region.
@@ -47,14 +50,15 @@ type countBatch struct {
 	tallies
 }
 
-// count reads the data of the regions that want chooses, on all processors.
-func count(ctx context.Context, r disk.Reader, regions []Region, want func(Region) bool) (tallies, error) {
+// count reads the data of the regions that want chooses, on all processors. What
+// is stored in the extents of unread, which ascend, counts as it is.
+func count(ctx context.Context, r disk.Reader, regions []Region, want func(Region) bool, unread []disk.Extent) (tallies, error) {
 	work := make(chan *countBatch)
 	var batches []*countBatch
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error {
 		defer close(work)
-		return pieces(ctx, r, regions, want, func(p []piece) error {
+		return pieces(r, regions, want, unread, func(p []piece) error {
 			b := &countBatch{pieces: p}
 			batches = append(batches, b)
 			select {
@@ -91,7 +95,7 @@ func count(ctx context.Context, r disk.Reader, regions []Region, want func(Regio
 }
 
 // pieces cuts the data of the regions into batches.
-func pieces(ctx context.Context, r disk.Reader, regions []Region, want func(Region) bool, out func([]piece) error) error {
+func pieces(r disk.Reader, regions []Region, want func(Region) bool, unread []disk.Extent, out func([]piece) error) error {
 	s := newScanner(r)
 	var batch []piece
 	room := int64(batchSize)
@@ -100,15 +104,21 @@ func pieces(ctx context.Context, r disk.Reader, regions []Region, want func(Regi
 			continue
 		}
 		for off := g.Off; off < g.End(); {
-			run, err := s.next(off, g.End())
+			var skip bool
+			var end int64
+			unread, end, skip = stretch(unread, off, g.End())
+			run, err := s.next(off, end)
 			if err != nil {
 				return err
 			}
-			if run.Len == 0 {
-				break
+			if off = end; run.Len == 0 {
+				continue
 			}
-			run.Len = min(run.Len, room)
-			batch, room, off = append(batch, piece{i, run}), room-run.Len, run.End()
+			if !skip {
+				run.Len = min(run.Len, room)
+				room -= run.Len
+			}
+			batch, off = append(batch, piece{i, run, skip}), run.End()
 			if room == 0 {
 				if err := out(batch); err != nil {
 					return err
@@ -120,6 +130,21 @@ func pieces(ctx context.Context, r disk.Reader, regions []Region, want func(Regi
 	return out(batch)
 }
 
+// stretch returns whether off lies in one of the extents, which ascend, and how
+// far that is so, up to end. It drops the extents before off.
+func stretch(extents []disk.Extent, off, end int64) (rest []disk.Extent, to int64, in bool) {
+	for len(extents) > 0 && extents[0].End() <= off {
+		extents = extents[1:]
+	}
+	switch {
+	case len(extents) == 0:
+		return extents, end, false
+	case extents[0].Off > off:
+		return extents, min(extents[0].Off, end), false
+	}
+	return extents, min(extents[0].End(), end), true
+}
+
 // nearby is the longest gap between two pieces, in bytes, that is read along:
 // shorter ones cost less than a call.
 const nearby = 8 << 10
@@ -129,8 +154,12 @@ const nearby = 8 << 10
 func (s *scanner) tally(ctx context.Context, batch []piece) ([]int64, error) {
 	found := make([]int64, len(batch))
 	for i := 0; i < len(batch); {
+		if batch[i].unread {
+			found[i], i = batch[i].Len, i+1
+			continue
+		}
 		from, end, next := batch[i].Off, batch[i].End(), i+1
-		for next < len(batch) && batch[next].Off-end < nearby && batch[next].End()-from <= int64(len(s.buf)) {
+		for next < len(batch) && !batch[next].unread && batch[next].Off-end < nearby && batch[next].End()-from <= int64(len(s.buf)) {
 			end, next = batch[next].End(), next+1
 		}
 		if next == i+1 {
@@ -156,7 +185,11 @@ func (s *scanner) tally(ctx context.Context, batch []piece) ([]int64, error) {
 // add sums up what was found in the pieces of a batch.
 func (b *countBatch) add(found []int64) {
 	for i, p := range b.pieces {
-		b.tallies.add(tally{p.region, p.Len, found[i], p.Off})
+		t := tally{region: p.region, data: p.Len, nonZero: found[i], first: p.Off}
+		if p.unread {
+			t.unread = p.Len
+		}
+		b.tallies.add(t)
 	}
 	b.pieces = nil
 }
@@ -173,5 +206,6 @@ func (t *tallies) add(next tally) {
 		sum.first = next.first
 	}
 	sum.nonZero += next.nonZero
+	sum.unread += next.unread
 	sum.data += next.data
 }

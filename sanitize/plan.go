@@ -39,13 +39,14 @@ func Prepare(ctx context.Context, r disk.Reader, opts Options) (*Plan, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	r = disk.Cached(r)
-	l, digest, err := survey(ctx, r, opts.Drivers)
+	cached := disk.Cached(r)
+	l, digest, err := survey(ctx, cached, opts.Drivers)
 	if err != nil {
 		return nil, err
 	}
 	p := &Plan{Report: newReport(l), opts: opts, ledger: l}
-	p.after = disk.NewOverlay(cleared{r, p.dead()})
+	dead := p.dead()
+	p.after = disk.NewOverlay(cleared{cached, dead})
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() (err error) {
 		p.Report.Live, err = digest.sum(ctx, r, l)
@@ -55,7 +56,7 @@ func Prepare(ctx context.Context, r disk.Reader, opts Options) (*Plan, error) {
 		if err := reseal(ctx, p.after, l); err != nil {
 			return err
 		}
-		return p.account(ctx, r)
+		return p.account(ctx, r, p.unread(dead, holesOf(r)))
 	})
 	return p, tasks.Wait()
 }
@@ -84,10 +85,51 @@ func (p *Plan) dead() []disk.Extent {
 	return runs
 }
 
-// account reads what is dead or unknown and counts every region.
-func (p *Plan) account(ctx context.Context, r disk.Reader) error {
+// holesOf returns what the medium of r makes of a punch.
+func holesOf(r disk.Reader) disk.Holes {
+	if h, ok := r.(disk.Holer); ok {
+		return h.Holes()
+	}
+	return disk.Holes{From: punchFrom}
+}
+
+// unread returns the parts of dead runs that will be holes after [Plan.Apply]:
+// nobody needs to know what they hold.
+func (p *Plan) unread(dead []disk.Extent, h disk.Holes) []disk.Extent {
+	if h.Grain == 0 {
+		return nil
+	}
+	var runs []disk.Extent
+	for _, z := range p.zones() {
+		for len(dead) > 0 && dead[0].Off < z.End() {
+			off, end := max(dead[0].Off, z.Off), min(dead[0].End(), z.End())
+			from, to := z.inner(disk.Extent{Off: off, Len: end - off})
+			if to-from >= h.From {
+				runs = append(runs, aligned(from, to, h.Grain)...)
+			}
+			if dead[0].End() > z.End() {
+				break
+			}
+			dead = dead[1:]
+		}
+	}
+	return runs
+}
+
+// aligned returns the whole grains in [from, to), if there are any.
+func aligned(from, to, grain int64) []disk.Extent {
+	from, to = (from+grain-1)/grain*grain, to/grain*grain
+	if from >= to {
+		return nil
+	}
+	return []disk.Extent{{Off: from, Len: to - from}}
+}
+
+// account reads what is dead or unknown, but for unread, and counts every
+// region.
+func (p *Plan) account(ctx context.Context, r disk.Reader, unread []disk.Extent) error {
 	looked := func(g Region) bool { return g.Class.Dead() || g.Class == Unknown }
-	counts, err := count(ctx, r, p.ledger.Regions, looked)
+	counts, err := count(ctx, r, p.ledger.Regions, looked, unread)
 	if err != nil {
 		return fmt.Errorf("counting what is not zero: %w", err)
 	}
@@ -100,7 +142,7 @@ func (p *Plan) account(ctx context.Context, r disk.Reader) error {
 		if c.nonZero > 0 {
 			p.stored[i] |= holdsNonZero
 		}
-		p.Report.count(g, c.nonZero, p.opts.selects(g.Class))
+		p.Report.count(g, c.nonZero, c.unread, p.opts.selects(g.Class))
 	}
 	return nil
 }

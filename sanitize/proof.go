@@ -54,7 +54,7 @@ func Prove(ctx context.Context, r disk.Reader, opts Options, before string) (Pro
 
 // lookForResidue sums the regions and reads the dead ones.
 func (p *Proof) lookForResidue(ctx context.Context, r disk.Reader, l *Ledger, opts Options) error {
-	found, err := count(ctx, r, l.Regions, func(g Region) bool { return opts.selects(g.Class) })
+	found, err := count(ctx, r, l.Regions, func(g Region) bool { return opts.selects(g.Class) }, nil)
 	if err != nil {
 		return err
 	}

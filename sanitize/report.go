@@ -20,6 +20,7 @@ type Report struct {
 	// Unknown lists the regions that nobody could name, the first thousand.
 	Unknown []UnknownReport `json:"unknown"`
 	// Changed is the number of bytes that were zeroed and had not been zero.
+	// Of what became holes unread, it is all that was stored.
 	Changed int64 `json:"changed"`
 	// Live is the digest of the live tree before the scrub.
 	Live string `json:"live"`
@@ -35,6 +36,9 @@ type ClassReport struct {
 	// Zeroed is how many bytes that were not zero the scrub zeroed, or
 	// would have zeroed.
 	Zeroed int64 `json:"zeroed"`
+	// Unread is how many of these a scrub in place gives back without a look at
+	// them: what is stored in dead runs that become holes.
+	Unread int64 `json:"unread"`
 }
 
 // VolumeReport describes one volume.
@@ -79,12 +83,13 @@ func newReport(l *Ledger) *Report {
 	return r
 }
 
-// count adds one region of which nonZero bytes were not zero.
-func (r *Report) count(g Region, nonZero int64, zeroed bool) {
+// count adds one region of which nonZero bytes were not zero, or were not read.
+func (r *Report) count(g Region, nonZero, unread int64, zeroed bool) {
 	c := &r.Classes[g.Class]
 	c.Regions++
 	c.Bytes += g.Len
 	c.NonZero += nonZero
+	c.Unread += unread
 	if zeroed {
 		c.Zeroed += nonZero
 		r.Changed += nonZero
