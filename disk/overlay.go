@@ -33,18 +33,23 @@ func (o *Overlay) Size() int64 { return o.base.Size() }
 // ReadAt implements [io.ReaderAt].
 func (o *Overlay) ReadAt(p []byte, off int64) (int, error) {
 	n, err := o.base.ReadAt(p, off)
+	o.Patch(p[:n], off)
+	return n, err
+}
+
+// Patch makes the changes to p, which holds what the disk below has at off.
+func (o *Overlay) Patch(p []byte, off int64) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	if len(o.sectors) == 0 {
-		return n, err
+		return
 	}
-	for at := off &^ (SectorSize - 1); at < off+int64(n); at += SectorSize {
+	for at := off &^ (SectorSize - 1); at < off+int64(len(p)); at += SectorSize {
 		if b := o.sectors[at/SectorSize]; b != nil {
 			from := max(at, off)
-			copy(p[from-off:n], b[from-at:])
+			copy(p[from-off:], b[from-at:])
 		}
 	}
-	return n, err
 }
 
 // WriteAt implements [io.WriterAt]. It does not make the disk larger.

@@ -109,6 +109,7 @@ type applier struct {
 	region    int   // the first that is not done
 	at        int64 // how far it is done
 	changes   []disk.Extent
+	now, then []byte // buffers for a row of units
 }
 
 // deadRun is a run of dead regions, and what they hold.
@@ -261,13 +262,15 @@ func (a *applier) write(z zone, numbers []int64) error {
 
 // rewrite brings the units in [off, end) to what the plan says.
 func (a *applier) rewrite(off, end, unit int64) error {
-	now, then := make([]byte, end-off), make([]byte, end-off)
+	n := int(end - off)
+	a.now, a.then = slices.Grow(a.now[:0], n), slices.Grow(a.then[:0], n)
+	now, then := a.now[:n], a.then[:n]
 	if err := ReadFull(a.w, now, off); err != nil {
 		return err
 	}
-	if err := ReadFull(a.p.after, then, off); err != nil {
-		return err
-	}
+	copy(then, now)
+	a.p.clear.clear(then, off)
+	a.p.after.Patch(then, off)
 	same := func(at int64) bool {
 		to := min(at+unit, int64(len(now)))
 		return bytes.Equal(now[at:to], then[at:to])

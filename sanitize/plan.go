@@ -19,7 +19,8 @@ type Plan struct {
 	opts   Options
 	ledger *Ledger
 	stored []storage // of the regions of the ledger
-	after  *disk.Overlay
+	clear  cleared       // the disk without what is dead
+	after  *disk.Overlay // over clear, with new checksums
 }
 
 // storage is what a region was found to hold.
@@ -45,8 +46,8 @@ func Prepare(ctx context.Context, r disk.Reader, opts Options) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{Report: newReport(l), opts: opts, ledger: l}
-	dead := p.dead()
-	p.after = disk.NewOverlay(cleared{cached, dead})
+	p.clear = cleared{cached, p.dead()}
+	p.after = disk.NewOverlay(p.clear)
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() (err error) {
 		p.Report.Live, err = digest.sum(ctx, r, l)
@@ -56,7 +57,7 @@ func Prepare(ctx context.Context, r disk.Reader, opts Options) (*Plan, error) {
 		if err := reseal(ctx, p.after, l); err != nil {
 			return err
 		}
-		return p.account(ctx, r, p.unread(dead, holesOf(r)))
+		return p.account(ctx, r, p.unread(holesOf(r)))
 	})
 	return p, tasks.Wait()
 }
@@ -95,11 +96,11 @@ func holesOf(r disk.Reader) disk.Holes {
 
 // unread returns the parts of dead runs that will be holes after [Plan.Apply]:
 // nobody needs to know what they hold.
-func (p *Plan) unread(dead []disk.Extent, h disk.Holes) []disk.Extent {
+func (p *Plan) unread(h disk.Holes) []disk.Extent {
 	if h.Grain == 0 {
 		return nil
 	}
-	var runs []disk.Extent
+	dead, runs := p.clear.dead, []disk.Extent(nil)
 	for _, z := range p.zones() {
 		for len(dead) > 0 && dead[0].Off < z.End() {
 			off, end := max(dead[0].Off, z.Off), min(dead[0].End(), z.End())

@@ -30,11 +30,16 @@ func (c cleared) ReadAt(p []byte, off int64) (int, error) {
 		return len(p), nil
 	}
 	n, err := c.Reader.ReadAt(p, off)
-	end = off + int64(n)
-	for ; i < len(c.dead) && c.dead[i].Off < end; i++ {
+	c.clear(p[:n], off)
+	return n, err
+}
+
+// clear zeroes what is dead of p, which holds what the disk has at off.
+func (c cleared) clear(p []byte, off int64) {
+	end := off + int64(len(p))
+	for i := c.first(off); i < len(c.dead) && c.dead[i].Off < end; i++ {
 		clear(p[max(c.dead[i].Off, off)-off : min(c.dead[i].End(), end)-off])
 	}
-	return n, err
 }
 
 // NextData implements [disk.Reader].
