@@ -27,6 +27,18 @@ func Cached(r Reader) Reader {
 	return &cache{Reader: r}
 }
 
+// Uncached returns r without the cache below it: for contents, which are read
+// once and would drive structures out.
+func Uncached(r Reader) Reader {
+	switch r := r.(type) {
+	case *cache:
+		return r.Reader
+	case *section:
+		return &section{Uncached(r.r), r.off, r.n}
+	}
+	return r
+}
+
 type cache struct {
 	Reader
 	lines [cacheLines]line

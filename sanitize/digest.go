@@ -2,6 +2,7 @@ package sanitize
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -32,7 +33,7 @@ func survey(ctx context.Context, r disk.Reader, drivers []Driver) (*Ledger, *dig
 	d := &digestion{sums: map[int64]*[sha256.Size]byte{}}
 	d.ctx, d.cancel = context.WithCancel(ctx)
 	d.trees.SetLimit(1)
-	l, err := read(ctx, r, drivers, ReadOptions{}, d.tree)
+	l, err := read(ctx, r, drivers, ReadOptions{}, d.regions)
 	if err != nil {
 		d.cancel()
 		_ = d.trees.Wait() // the ledger's error says more
@@ -41,20 +42,30 @@ func survey(ctx context.Context, r disk.Reader, drivers []Driver) (*Ledger, *dig
 	return l, d, nil
 }
 
-// tree begins with the live tree of a volume.
-func (d *digestion) tree(v Volume) {
+// regions reads those of a volume, and begins with its live tree.
+func (d *digestion) regions(ctx context.Context, v Volume, emit func(Region) error) error {
 	w, ok := v.fs.(Walker)
 	if !ok {
-		return
+		return v.fs.Regions(ctx, emit)
 	}
 	sum := new([sha256.Size]byte)
 	d.sums[v.Off] = sum
+	t := newTreeHash(d.ctx)
+	s, both := w.(Surveyor)
 	d.trees.Go(func() error {
-		h := sha256.New()
-		err := digestTree(d.ctx, h, w)
-		h.Sum(sum[:0])
-		return wrap(fmt.Sprintf("walking the %s volume at byte %d", v.Type, v.Off), err)
+		var walked error
+		if !both {
+			walked = cmp.Or(w.Walk(t.ctx, t.file), t.end())
+		}
+		tree, err := t.sum()
+		copy(sum[:], tree)
+		return wrap(fmt.Sprintf("walking the %s volume at byte %d", v.Type, v.Off), cmp.Or(err, walked))
 	})
+	if !both {
+		return v.fs.Regions(ctx, emit)
+	}
+	err := s.Survey(ctx, t.file, emit)
+	return cmp.Or(err, t.end())
 }
 
 // sum waits for the trees and returns the digest of all.

@@ -2,6 +2,7 @@ package sanitize
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -30,77 +31,106 @@ type batch struct {
 	done  chan struct{}
 }
 
-// digestTree hashes a live tree: for each file, in the order of the walk, what
+// treeHash hashes a live tree: for each file, in the order of the walk, what
 // is told of it and the hash of its content. Contents are hashed on all
 // processors, by XXH3 of 128 bits: the digest finds what a scrub damaged, and
 // nobody gains from a file that collides with itself.
-func digestTree(ctx context.Context, h hash.Hash, w Walker) error {
-	tasks, ctx := errgroup.WithContext(ctx)
-	queue, work := make(chan *batch, batchesAhead), make(chan *batch, batchesAhead)
-	tasks.Go(func() error {
-		defer close(queue)
-		defer close(work)
-		return walkBatches(ctx, w, work, queue)
-	})
-	for range runtime.GOMAXPROCS(0) {
-		tasks.Go(func() error {
-			buf := make([]byte, scanBuffer)
-			for b := range work {
-				for _, f := range b.files {
-					sum, err := hashContent(ctx, f, buf)
-					if err != nil {
-						return err
-					}
-					b.sums = append(b.sums, sum)
-				}
-				close(b.done)
-			}
-			return nil
-		})
-	}
-	tasks.Go(func() error {
-		for b := range queue {
-			select {
-			case <-b.done:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-			for i, head := range b.heads {
-				h.Write(head)
-				h.Write(b.sums[i])
-			}
-		}
-		return nil
-	})
-	return tasks.Wait()
+//
+// Who walks the tree calls file for each, then end; sum waits for the hash.
+type treeHash struct {
+	ctx         context.Context
+	tasks       *errgroup.Group
+	work, queue chan *batch // the same batches: to be hashed, and in their order
+	batch       *batch
+	h           hash.Hash
 }
 
-// walkBatches sends the files of a tree to all of the channels.
-func walkBatches(ctx context.Context, w Walker, to ...chan<- *batch) error {
-	fresh := func() *batch { return &batch{done: make(chan struct{})} }
-	b := fresh()
-	send := func() error {
-		for _, c := range to {
-			select {
-			case c <- b:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		b = fresh()
+func newTreeHash(ctx context.Context) *treeHash {
+	t := &treeHash{
+		work: make(chan *batch, batchesAhead), queue: make(chan *batch, batchesAhead),
+		batch: newBatch(), h: sha256.New(),
+	}
+	t.tasks, t.ctx = errgroup.WithContext(ctx)
+	for range runtime.GOMAXPROCS(0) {
+		t.tasks.Go(t.contents)
+	}
+	t.tasks.Go(t.collect)
+	return t
+}
+
+func newBatch() *batch {
+	return &batch{files: make([]File, 0, batchFiles), heads: make([][]byte, 0, batchFiles), done: make(chan struct{})}
+}
+
+// file adds a file.
+func (t *treeHash) file(f File) error {
+	b := t.batch
+	b.files, b.heads = append(b.files, f), append(b.heads, describe(f))
+	if len(b.files) < batchFiles {
 		return nil
 	}
-	err := w.Walk(ctx, func(f File) error {
-		b.files, b.heads = append(b.files, f), append(b.heads, describe(f))
-		if len(b.files) < batchFiles {
-			return nil
+	return t.send()
+}
+
+func (t *treeHash) send() error {
+	for _, c := range []chan<- *batch{t.work, t.queue} {
+		select {
+		case c <- t.batch:
+		case <-t.ctx.Done():
+			return context.Cause(t.ctx)
 		}
-		return send()
-	})
-	if err != nil {
-		return err
 	}
-	return send()
+	t.batch = newBatch()
+	return nil
+}
+
+// end tells that there are no more files.
+func (t *treeHash) end() error {
+	err := t.send()
+	close(t.work)
+	close(t.queue)
+	return err
+}
+
+// contents hashes the contents of batches.
+func (t *treeHash) contents() error {
+	buf := make([]byte, scanBuffer)
+	for b := range t.work {
+		for _, f := range b.files {
+			sum, err := hashContent(t.ctx, f, buf)
+			if err != nil {
+				return err
+			}
+			b.sums = append(b.sums, sum)
+		}
+		b.files = nil
+		close(b.done)
+	}
+	return nil
+}
+
+// collect puts the hashes in their order.
+func (t *treeHash) collect() error {
+	for b := range t.queue {
+		select {
+		case <-b.done:
+		case <-t.ctx.Done():
+			return context.Cause(t.ctx)
+		}
+		for i, head := range b.heads {
+			t.h.Write(head)
+			t.h.Write(b.sums[i])
+		}
+	}
+	return nil
+}
+
+// sum waits for all that was added, and returns the hash.
+func (t *treeHash) sum() ([]byte, error) {
+	if err := t.tasks.Wait(); err != nil {
+		return nil, err
+	}
+	return t.h.Sum(nil), nil
 }
 
 // describe encodes all of a file but its content.

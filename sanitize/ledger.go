@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/imgbuild/imgbuild/disk"
@@ -56,12 +57,16 @@ type Labeler interface {
 // accounts for it. The error wraps [ErrRefused] when a filesystem must not be
 // scrubbed as it is.
 func Read(ctx context.Context, r disk.Reader, drivers []Driver, opts ReadOptions) (*Ledger, error) {
-	return read(ctx, r, drivers, opts, func(Volume) {})
+	return read(ctx, r, drivers, opts, func(ctx context.Context, v Volume, emit func(Region) error) error {
+		return v.fs.Regions(ctx, emit)
+	})
 }
 
-// read is [Read]. It calls opened for each filesystem that is recognised,
-// before it asks for its regions.
-func read(ctx context.Context, r disk.Reader, drivers []Driver, opts ReadOptions, opened func(Volume)) (*Ledger, error) {
+// regionsOf asks the filesystem of a volume for its regions.
+type regionsOf func(ctx context.Context, v Volume, emit func(Region) error) error
+
+// read is [Read] with another way to ask a filesystem.
+func read(ctx context.Context, r disk.Reader, drivers []Driver, opts ReadOptions, regions regionsOf) (*Ledger, error) {
 	r = disk.Cached(r)
 	l := &Ledger{Size: r.Size()}
 	t, err := readTable(r)
@@ -70,7 +75,7 @@ func read(ctx context.Context, r disk.Reader, drivers []Driver, opts ReadOptions
 	}
 	if t == nil {
 		if l.Size > 0 {
-			if err := l.readVolume(ctx, r, Volume{Extent: disk.Extent{Len: l.Size}}, drivers, opts, opened); err != nil {
+			if err := l.readVolume(ctx, r, Volume{Extent: disk.Extent{Len: l.Size}}, drivers, opts, regions); err != nil {
 				return nil, err
 			}
 		}
@@ -82,7 +87,7 @@ func read(ctx context.Context, r disk.Reader, drivers []Driver, opts ReadOptions
 			l.add(it.Region)
 			continue
 		}
-		if err := l.readVolume(ctx, r, *it.volume, drivers, opts, opened); err != nil {
+		if err := l.readVolume(ctx, r, *it.volume, drivers, opts, regions); err != nil {
 			return nil, err
 		}
 	}
@@ -90,7 +95,7 @@ func read(ctx context.Context, r disk.Reader, drivers []Driver, opts ReadOptions
 }
 
 // readVolume appends the regions of one volume.
-func (l *Ledger) readVolume(ctx context.Context, r disk.Reader, v Volume, drivers []Driver, opts ReadOptions, opened func(Volume)) error {
+func (l *Ledger) readVolume(ctx context.Context, r disk.Reader, v Volume, drivers []Driver, opts ReadOptions, regions regionsOf) error {
 	part := disk.Section(r, v.Off, v.Len)
 	driver, fsys, err := recognise(ctx, part, drivers)
 	first := len(l.Regions)
@@ -99,8 +104,7 @@ func (l *Ledger) readVolume(ctx context.Context, r disk.Reader, v Volume, driver
 		if lb, ok := fsys.(Labeler); ok && lb.Label() != "" {
 			v.Label = lb.Label()
 		}
-		opened(v)
-		err = l.addFilesystem(ctx, v)
+		err = l.addFilesystem(ctx, v, regions)
 	}
 	switch {
 	case err != nil && (ctx.Err() != nil || !opts.Tolerant):
@@ -133,12 +137,12 @@ func recognise(ctx context.Context, r disk.Reader, drivers []Driver) (Driver, Fi
 
 // addFilesystem appends a driver's regions, shifted, and holds the driver to
 // its contract: they tile the volume.
-func (l *Ledger) addFilesystem(ctx context.Context, v Volume) error {
+func (l *Ledger) addFilesystem(ctx context.Context, v Volume, regions regionsOf) error {
 	var next int64
 	// The first region must not merge with what is before the volume: a
 	// tolerant reader may have to take back this volume's regions.
 	fresh := true
-	err := v.fs.Regions(ctx, func(g Region) error {
+	err := regions(ctx, v, func(g Region) error {
 		switch {
 		case g.Off != next:
 			return fmt.Errorf("driver %s: region at byte %d where byte %d was due", v.Driver, g.Off, next)
@@ -175,8 +179,15 @@ func (l *Ledger) add(g Region) {
 			return
 		}
 	}
+	if n := len(l.Regions); n == cap(l.Regions) && n < doubled {
+		l.Regions = slices.Grow(l.Regions, max(n, 1024))
+	}
 	l.Regions = append(l.Regions, g)
 }
+
+// doubled is the number of regions up to which their list doubles when it is
+// full: it is copied less often than the runtime would, and is not yet large.
+const doubled = 1 << 19
 
 // At returns the region that holds the byte at off. ok is false beyond the
 // image.

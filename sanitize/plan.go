@@ -18,7 +18,7 @@ type Plan struct {
 
 	opts   Options
 	ledger *Ledger
-	stored []storage // of the regions of the ledger
+	stored []storage     // of the regions of the ledger
 	clear  cleared       // the disk without what is dead
 	after  *disk.Overlay // over clear, with new checksums
 }

@@ -28,7 +28,8 @@
 //
 // A filesystem is one folder with a [Driver], one line in the registry, and a
 // run of the contract suite in sanitize/fstest. Abilities beyond the ledger
-// are separate interfaces ([Resealer], [Walker], [Unit]), found by assertion.
+// are separate interfaces ([Resealer], [Walker], [Surveyor], [Unit]), found by
+// assertion.
 //
 // This package imports neither builder nor stages: it serves alone.
 package sanitize
@@ -107,6 +108,13 @@ type Walker interface {
 	// Walk calls fn for each live file, directories before what is in them,
 	// in the byte order of paths within a directory.
 	Walk(ctx context.Context, fn func(File) error) error
+}
+
+// Surveyor is a filesystem that reads its tree and its regions in one pass.
+type Surveyor interface {
+	Walker
+	// Survey calls file as Walk does, and emit as Regions does.
+	Survey(ctx context.Context, file func(File) error, emit func(Region) error) error
 }
 
 // File is one entry of the live tree.

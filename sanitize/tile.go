@@ -13,7 +13,12 @@ import (
 // Two pieces that claim the same byte are an error that names both owners:
 // such a filesystem is damaged. The slice is sorted in place.
 func Tile(pieces []Region, from, to int64, emit func(Region) error, rest func(disk.Extent) error) error {
-	slices.SortFunc(pieces, func(a, b Region) int { return cmp.Or(cmp.Compare(a.Off, b.Off), cmp.Compare(a.Len, b.Len)) })
+	slices.SortFunc(pieces, func(a, b Region) int {
+		if a.Off != b.Off {
+			return cmp.Compare(a.Off, b.Off)
+		}
+		return cmp.Compare(a.Len, b.Len)
+	})
 	next, owner := from, "the start of the area"
 	for _, p := range pieces {
 		switch {

@@ -13,16 +13,29 @@ import (
 func (a *account) tree() error {
 	a.done = newInodeSet(a.f.inodes)
 	return a.f.descend(a.ctx, func(n *inode, path string) ([]dirent, error) {
-		if !a.done.add(n.num) {
-			return nil, nil
+		var m *fileMap
+		var entries []dirent
+		if a.done.add(n.num) {
+			m = new(fileMap)
+			var err error
+			if entries, err = a.content(n, path, m); err != nil {
+				return nil, err
+			}
 		}
-		return a.content(n, path)
+		if a.file == nil {
+			return entries, nil
+		}
+		file, err := a.f.describe(a.ctx, n, path, m)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", path, err)
+		}
+		return entries, a.file(file)
 	})
 }
 
-// content accounts for the blocks of n, and returns the entries of a
-// directory.
-func (a *account) content(n *inode, owner string) ([]dirent, error) {
+// content accounts for the blocks of n, puts their map into m, and returns the
+// entries of a directory.
+func (a *account) content(n *inode, owner string, m *fileMap) ([]dirent, error) {
 	if n.num == inodeResize {
 		// Its one map block points at the reserved descriptors, which
 		// the geometry has accounted for.
@@ -34,16 +47,16 @@ func (a *account) content(n *inode, owner string) ([]dirent, error) {
 	if err := a.attributes(n); err != nil {
 		return nil, err
 	}
-	m, err := a.f.mapping(a.ctx, n, a.seen)
-	if err != nil {
+	var err error
+	if *m, err = a.f.mapping(a.ctx, n, a.seen); err != nil {
 		return nil, err
 	}
-	a.mapBlocks(m, owner)
+	a.mapBlocks(*m, owner)
 	switch {
 	case n.num == a.f.journalInum:
-		a.journal(m)
+		a.journal(*m)
 	case n.kind() == modeDir:
-		return a.dir(n, m, "directory "+owner)
+		return a.dir(n, *m, "directory "+owner)
 	case a.f.isOrphanFile(n):
 		for _, r := range m.runs {
 			for i := range r.count {
@@ -56,7 +69,7 @@ func (a *account) content(n *inode, owner string) ([]dirent, error) {
 			a.blocks(r.phys, r.count, sanitize.Metadata, fmt.Sprintf("system inode %d", n.num))
 		}
 	default:
-		a.data(n, m, owner)
+		a.data(n, *m, owner)
 	}
 	return nil, nil
 }
@@ -112,7 +125,7 @@ func (a *account) dir(n *inode, m fileMap, owner string) ([]dirent, error) {
 	if n.has(flagInline) {
 		return entries, a.f.inlineEntries(n, add)
 	}
-	err := a.f.directory(a.ctx, n, m, add, func(d dirBlock) error {
+	err := a.f.directory(a.ctx, n, m, a.buf, add, func(d dirBlock) error {
 		a.split(d.phys*a.f.block, a.f.block, d.dead, owner)
 		return nil
 	})

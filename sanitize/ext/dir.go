@@ -43,8 +43,9 @@ type dirBlock struct {
 	linear bool
 }
 
-// directory reads all blocks of directory n in their logical order.
-func (f *filesystem) directory(ctx context.Context, n *inode, m fileMap, entry func(dirent), block func(dirBlock) error) error {
+// directory reads all blocks of directory n in their logical order, each into
+// buf, which holds one.
+func (f *filesystem) directory(ctx context.Context, n *inode, m fileMap, buf []byte, entry func(dirent), block func(dirBlock) error) error {
 	nodes, err := f.indexNodes(ctx, n, m)
 	if err != nil {
 		return fmt.Errorf("reading the index of directory %d: %w", n.num, err)
@@ -64,7 +65,7 @@ func (f *filesystem) directory(ctx context.Context, n *inode, m fileMap, entry f
 				}
 				continue
 			}
-			d := dirBlock{phys: phys, data: make([]byte, f.block)}
+			d := dirBlock{phys: phys, data: buf}
 			if err := sanitize.ReadFull(f.r, d.data, phys*f.block); err != nil {
 				return err
 			}

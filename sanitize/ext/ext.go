@@ -62,7 +62,7 @@ func (Driver) Open(ctx context.Context, r disk.Reader) (sanitize.Filesystem, err
 	if err != nil {
 		return nil, err
 	}
-	f := &filesystem{super: s, r: r}
+	f := newFilesystem(s, r)
 	if err := f.checkState(); err != nil {
 		return nil, err
 	}
@@ -80,8 +80,13 @@ func (Driver) Open(ctx context.Context, r disk.Reader) (sanitize.Filesystem, err
 
 type filesystem struct {
 	*super
-	r      disk.Reader
-	groups []group
+	r        disk.Reader
+	contents disk.Reader // the same, for what is read once
+	groups   []group
+}
+
+func newFilesystem(s *super, r disk.Reader) *filesystem {
+	return &filesystem{super: s, r: r, contents: disk.Uncached(r)}
 }
 
 // Type returns "ext2", "ext3" or "ext4", as blkid tells them apart.

@@ -119,13 +119,19 @@ func (n *inode) seed(s *super) uint32 {
 	return crcUint32(crcUint32(s.seed, n.num), binary.LittleEndian.Uint32(n.raw[offGeneration:]))
 }
 
+// permissions are those beyond reading, writing and executing.
+var permissions = [...]struct {
+	bit  uint16
+	mode fs.FileMode
+}{{0o4000, fs.ModeSetuid}, {0o2000, fs.ModeSetgid}, {0o1000, fs.ModeSticky}}
+
 // file describes the inode, but for its content and attributes.
 func (n *inode) file(path string) (sanitize.File, error) {
 	le := binary.LittleEndian
 	mode := fs.FileMode(n.mode & 0o777)
-	for bit, m := range map[uint16]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
-		if n.mode&bit != 0 {
-			mode |= m
+	for _, b := range permissions {
+		if n.mode&b.bit != 0 {
+			mode |= b.mode
 		}
 	}
 	switch n.kind() {

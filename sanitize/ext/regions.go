@@ -10,7 +10,15 @@ import (
 
 // Regions accounts for every byte; see the package comment.
 func (f *filesystem) Regions(ctx context.Context, emit func(sanitize.Region) error) error {
-	a := &account{f: f, ctx: ctx, seen: visited{}, attrs: visited{}, tables: map[int64]int64{}}
+	return f.Survey(ctx, nil, emit)
+}
+
+// Survey implements [sanitize.Surveyor]. Without file it does what Regions does.
+func (f *filesystem) Survey(ctx context.Context, file func(sanitize.File) error, emit func(sanitize.Region) error) error {
+	a := &account{
+		f: f, ctx: ctx, seen: visited{}, attrs: visited{}, tables: map[int64]int64{},
+		buf: make([]byte, f.block), file: file, pieces: make([]sanitize.Region, 0, f.expected()),
+	}
 	if err := a.boot(); err != nil {
 		return err
 	}
@@ -41,6 +49,18 @@ type account struct {
 	attrs  visited // attribute blocks, which files share
 	done   inodeSet
 	tables map[int64]int64 // groups by the byte at which their inode table begins
+	buf    []byte          // of one block
+	file   func(sanitize.File) error
+}
+
+// expected is about how many pieces the files in use will need: their content,
+// and what is behind its end.
+func (f *filesystem) expected() int64 {
+	n := int64(0)
+	for _, g := range f.groups {
+		n += max(f.inodesPerGroup-g.freeInodes, 0)
+	}
+	return min(5*n/2, 1<<18)
 }
 
 func (a *account) bytes(off, n int64, c sanitize.Class, owner string) {

@@ -16,6 +16,7 @@ import (
 // name in the journal that some file still has is left out.
 func (f *filesystem) Remnants(ctx context.Context, fn func(sanitize.Remnant) error) error {
 	var live nameSet
+	buf := make([]byte, f.block)
 	err := f.descend(ctx, func(n *inode, path string) ([]dirent, error) {
 		if n.kind() != modeDir || n.has(flagInline) || n.has(flagEncrypt) {
 			return nil, nil
@@ -29,7 +30,7 @@ func (f *filesystem) Remnants(ctx context.Context, fn func(sanitize.Remnant) err
 			entries = append(entries, e)
 			live.add(e.name)
 		}
-		err = f.directory(ctx, n, m, add, func(d dirBlock) error {
+		err = f.directory(ctx, n, m, buf, add, func(d dirBlock) error {
 			return f.deadNames(d, "directory "+path, fn)
 		})
 		return entries, err

@@ -19,7 +19,7 @@ func (Driver) Replay(ctx context.Context, r disk.Reader) (sanitize.Replayed, err
 	if err != nil || s.incompat&incompatRecover == 0 {
 		return nil, nil // Open says why
 	}
-	f := &filesystem{super: s, r: r}
+	f := newFilesystem(s, r)
 	if f.compat&compatJournal == 0 || f.journalInum == 0 {
 		return nil, refused("the journal is on another device")
 	}

@@ -16,8 +16,8 @@ import (
 // written.
 func (f *filesystem) Reseal(ctx context.Context, w disk.Writer) error {
 	after := *f
-	after.r = w
-	s := sealer{f: &after, w: w, ctx: ctx, attrs: visited{}}
+	after.r, after.contents = w, w
+	s := sealer{f: &after, w: w, ctx: ctx, attrs: visited{}, buf: make([]byte, f.block)}
 	if err := s.supers(); err != nil {
 		return fmt.Errorf("resealing the superblocks: %w", err)
 	}
@@ -50,6 +50,7 @@ type sealer struct {
 	w     disk.Writer
 	ctx   context.Context
 	attrs visited
+	buf   []byte // of one block
 }
 
 // put writes a checksum at off unless it stands there already.
@@ -89,7 +90,7 @@ func (s *sealer) inode(num uint32, off int64) error {
 			}
 		}
 		if n.kind() == modeDir && !n.has(flagInline) {
-			err := s.f.directory(s.ctx, n, m, func(dirent) {}, func(d dirBlock) error { return s.dir(n, d) })
+			err := s.f.directory(s.ctx, n, m, s.buf, func(dirent) {}, func(d dirBlock) error { return s.dir(n, d) })
 			if err != nil {
 				return err
 			}

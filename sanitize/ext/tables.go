@@ -35,7 +35,7 @@ func (a *account) table(g int64) error {
 		if err != nil {
 			return err
 		}
-		if _, err := a.content(n, fmt.Sprintf("inode %d", num)); err != nil {
+		if _, err := a.content(n, fmt.Sprintf("inode %d", num), new(fileMap)); err != nil {
 			return err
 		}
 	}

@@ -19,8 +19,9 @@ const (
 
 // Walk reads the live tree. Encrypted files show their ciphertext.
 func (f *filesystem) Walk(ctx context.Context, fn func(sanitize.File) error) error {
+	buf := make([]byte, f.block)
 	return f.descend(ctx, func(n *inode, path string) ([]dirent, error) {
-		file, err := f.describe(ctx, n, path)
+		file, err := f.describe(ctx, n, path, nil)
 		if err != nil {
 			return nil, fmt.Errorf("reading %s: %w", path, err)
 		}
@@ -36,12 +37,13 @@ func (f *filesystem) Walk(ctx context.Context, fn func(sanitize.File) error) err
 		if err != nil {
 			return nil, err
 		}
-		err = f.directory(ctx, n, m, add, func(dirBlock) error { return nil })
+		err = f.directory(ctx, n, m, buf, add, func(dirBlock) error { return nil })
 		return entries, err
 	})
 }
 
-func (f *filesystem) describe(ctx context.Context, n *inode, path string) (sanitize.File, error) {
+// describe tells all of a file. Unless m is nil, it is the map of n.
+func (f *filesystem) describe(ctx context.Context, n *inode, path string, m *fileMap) (sanitize.File, error) {
 	file, err := n.file(path)
 	if err != nil {
 		return file, err
@@ -52,6 +54,10 @@ func (f *filesystem) describe(ctx context.Context, n *inode, path string) (sanit
 	switch n.kind() {
 	case modeRegular:
 		file.Open = func() (sanitize.Content, error) { return f.content(ctx, n) }
+		if m != nil && !n.has(flagInline) {
+			c := content{f.contents, f.block, *m, n.size}
+			file.Open = func() (sanitize.Content, error) { return c, nil }
+		}
 	case modeSymlink:
 		b, err := f.whole(ctx, n, maxTarget)
 		if err != nil {
@@ -75,7 +81,7 @@ func (f *filesystem) content(ctx context.Context, n *inode) (sanitize.Content, e
 	if err != nil {
 		return nil, err
 	}
-	return content{f.r, f.block, m, n.size}, nil
+	return content{f.contents, f.block, m, n.size}, nil
 }
 
 // whole reads all of a small content.
@@ -105,6 +111,9 @@ func (f *filesystem) xattrs(ctx context.Context, n *inode) (map[string][]byte, e
 			return nil, err
 		}
 		attrs = append(attrs, shared.attrs...)
+	}
+	if len(attrs) == 0 {
+		return nil, nil
 	}
 	values := map[string][]byte{}
 	for _, a := range attrs {
