@@ -30,8 +30,10 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
+	"sync"
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize"
@@ -75,12 +77,16 @@ func Run(ctx context.Context, r disk.Reader, opts Options) (*Report, error) {
 	if opts.Workers <= 0 {
 		opts.Workers = runtime.GOMAXPROCS(0)
 	}
+	a := &auditor{Options: opts, disk: r, total: newTally(opts.MaxFindings)}
+	a.dead, a.live = newScanSet(opts.Rules, true), newScanSet(opts.Rules, false)
 	l, err := sanitize.Read(ctx, r, opts.Drivers, sanitize.ReadOptions{Tolerant: true})
 	if err != nil {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
-	a := &auditor{Options: opts, disk: r, ledger: l, total: newTally(opts.MaxFindings)}
-	a.dead, a.live = newScanSet(opts.Rules, true), newScanSet(opts.Rules, false)
+	a.ledger = newAccount(l)
+	// Reading the ledger takes more memory than all that follows. What is left
+	// of it makes room now, so that the scan does not come on top.
+	runtime.GC()
 	if err := a.run(ctx); err != nil {
 		return nil, err
 	}
@@ -91,16 +97,17 @@ func Run(ctx context.Context, r disk.Reader, opts Options) (*Report, error) {
 type auditor struct {
 	Options
 	disk       disk.Reader
-	ledger     *sanitize.Ledger
+	ledger     *account
 	dead, live *scanSet
 	total      *tally
 	problems   []Problem
 	maps       []*Map
-	walked     []bool // for each volume, whether its files were read
-	scanned    int64  // bytes that were looked at
-	files      int64  // live files that were read
-	done       int64  // of the whole, for progress
-	forbidden  int64  // findings that the policy forbids
+	walked     []bool    // for each volume, whether its files were read
+	scanned    int64     // bytes that were looked at
+	files      int64     // live files that were read
+	done       int64     // of the whole, for progress
+	spare      sync.Pool // tallies of jobs that were taken
+	forbidden  int64     // findings that the policy forbids
 }
 
 // Problem is a part of the image that could not be looked at as it should.
@@ -122,19 +129,18 @@ func (a *auditor) problem(p Problem) {
 
 // run makes all passes.
 func (a *auditor) run(ctx context.Context) error {
-	for _, v := range a.ledger.Volumes {
+	for _, v := range a.ledger.volumes {
 		if v.Err != nil {
 			a.problem(Problem{Offset: v.Off, Error: v.Err.Error()})
 		}
 	}
 	a.drawMaps()
-	if err := a.walkFiles(ctx); err != nil {
-		return err
+	names := a.readNames(ctx)
+	err := a.walkFiles(ctx)
+	if err == nil {
+		err = a.scanRuns(ctx)
 	}
-	if err := a.scanRuns(ctx); err != nil {
-		return err
-	}
-	if err := a.readNames(ctx); err != nil {
+	if err := errors.Join(err, a.takeNames(names)); err != nil {
 		return err
 	}
 	a.locate()

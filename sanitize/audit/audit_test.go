@@ -339,6 +339,25 @@ func TestUnrecognised(t *testing.T) {
 	}
 }
 
+// TestOneFile shows that a file is told once, whatever else its content looks
+// like, and that the one behind it is told too.
+func TestOneFile(t *testing.T) {
+	m := disk.NewMemory(1 << 20)
+	text := strings.Repeat("<path d='M 0 0 L 1 1'/>\n", 300)
+	for i, s := range []string{"<?xml version='1.0'?>\n<svg width='1'>\n" + text + "</svg>\n", "<html>\n" + text + "</html>\n", text} {
+		if _, err := m.WriteAt([]byte(s), int64(i)<<16); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for _, f := range run(t, m, options(t, "none")).Findings {
+		got = append(got, fmt.Sprint(f.Rule, " at ", f.Offset))
+	}
+	if diff := cmp.Diff([]string{"svg at 0", "htm at 65536", "txt at 131072"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestMany counts a million findings and lists a few.
 func TestMany(t *testing.T) {
 	m := disk.NewMemory(48 << 20)

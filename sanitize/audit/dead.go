@@ -31,23 +31,27 @@ func (a *auditor) scanRuns(ctx context.Context) error {
 
 // scanChunk is the job of one chunk of the disk.
 func (a *auditor) scanChunk(w *worker, s source, own disk.Extent) result {
-	res := result{found: newTally(maxChunkFindings), cost: own.Len}
+	res := result{found: a.jobTally(), cost: own.Len}
 	w.left = maxUnpacked
 	w.outer.unpack = func(at int64, name string, r io.Reader) {
-		a.scanStream(w, r, name, maxUnpacked, func(f Finding) {
-			if f.Offset = at; a.place(&f) {
-				res.found.add(f)
+		a.scanStream(w, r, name, maxUnpacked, func(f Finding) bool {
+			f.Offset = at
+			if !a.place(&f) {
+				return false
 			}
+			res.found.add(f)
+			return true
 		})
 	}
-	win, spans, err := w.scan(a.dead, s, own, func(f Finding) {
+	win, spans, err := w.scan(a.dead, s, own, func(f Finding) bool {
 		if !a.place(&f) {
-			return
+			return false
 		}
 		res.found.add(f)
 		if f.Kind == File {
 			a.unpackDead(w, s, f, res.found.add)
 		}
+		return true
 	})
 	for _, e := range spans {
 		res.scanned += e.Len
@@ -66,10 +70,11 @@ func (a *auditor) scanChunk(w *worker, s source, own disk.Extent) result {
 // what is no finding there: the structures of a filesystem that lives, unless
 // all is asked for.
 func (a *auditor) place(f *Finding) bool {
-	g, ok := a.ledger.At(f.Offset)
-	if !ok {
+	i := a.ledger.at(f.Offset)
+	if i < 0 {
 		return false
 	}
+	g := a.ledger.region(i)
 	f.Class, f.Owner = g.Class, clean(g.Owner)
 	if f.Kind != File || a.All {
 		return true
@@ -81,10 +86,12 @@ func (a *auditor) place(f *Finding) bool {
 // are not zero. An extent of the list begins in the block and is as long as
 // their number.
 func (a *auditor) appendDead(list []disk.Extent, win carve.Window, e disk.Extent) []disk.Extent {
-	for off := e.Off; off < e.End(); {
-		g, ok := a.ledger.At(off)
-		if !ok {
-			break
+	i := a.ledger.at(e.Off)
+	for off := e.Off; off < e.End() && i >= 0 && i < len(a.ledger.starts); {
+		g := a.ledger.region(i)
+		if g.End() <= off {
+			i++
+			continue
 		}
 		end := min(g.End(), e.End(), (off/block+1)*block)
 		if g.Class.Dead() || g.Class == sanitize.Unknown {
@@ -96,6 +103,14 @@ func (a *auditor) appendDead(list []disk.Extent, win carve.Window, e disk.Extent
 		off = end
 	}
 	return list
+}
+
+// jobTally returns an empty tally for one job.
+func (a *auditor) jobTally() *tally {
+	if t, ok := a.spare.Get().(*tally); ok {
+		return t
+	}
+	return newTally(maxChunkFindings)
 }
 
 // take adds what a job found to the whole.
@@ -112,15 +127,19 @@ func (a *auditor) take(r result) error {
 			return false
 		}
 		a.total.cover(f)
-		a.judge(f)
+		if a.judge(f) {
+			a.forbidden++
+		}
 		if a.Found != nil && failed == nil {
 			failed = a.Found(*f)
 		}
 		return true
 	})
+	r.found.reset()
+	a.spare.Put(r.found)
 	if a.Progress != nil {
 		a.done += r.cost
-		a.Progress(a.done, a.ledger.Size)
+		a.Progress(a.done, a.ledger.size)
 	}
 	return failed
 }

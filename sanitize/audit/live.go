@@ -17,18 +17,15 @@ const headSize = 64 << 10
 
 // walkFiles reads the live files of every volume that can be walked.
 func (a *auditor) walkFiles(ctx context.Context) error {
-	a.walked = make([]bool, len(a.ledger.Volumes))
-	for i, v := range a.ledger.Volumes {
+	a.walked = make([]bool, len(a.ledger.volumes))
+	for i, v := range a.ledger.volumes {
 		walker, ok := v.Walker()
 		if !ok {
 			continue
 		}
 		produce := func(ctx context.Context, emit func(job) error) error {
-			return walker.Walk(ctx, func(f sanitize.File) error {
-				if f.Open == nil || f.Size == 0 {
-					return nil
-				}
-				return emit(func(w *worker) result { return a.scanFile(w, i, f) })
+			return batches(ctx, walker, func(files []sanitize.File) error {
+				return emit(func(w *worker) result { return a.scanFiles(w, i, files) })
 			})
 		}
 		p := pool{workers: a.Workers, take: a.take}
@@ -46,49 +43,85 @@ func (a *auditor) walkFiles(ctx context.Context) error {
 	return nil
 }
 
-// scanFile is the job of one live file.
-func (a *auditor) scanFile(w *worker, volume int, f sanitize.File) result {
-	v := a.ledger.Volumes[volume]
-	res := result{found: newTally(maxChunkFindings), files: 1, cost: f.Size}
-	fail := func(err error) result {
-		res.problems = append(res.problems, Problem{Offset: v.Off, Path: clean(f.Path), Error: clean(err.Error())})
-		return res
+// Most files are small, and handing each to another goroutine costs as much as
+// reading it: a job takes files of so many bytes together, and so many files.
+const (
+	batchSize  = chunkSize
+	batchFiles = 256
+)
+
+// batches calls fn with the files that hold something.
+func batches(ctx context.Context, walker sanitize.Walker, fn func([]sanitize.File) error) error {
+	var files []sanitize.File
+	size := int64(0)
+	err := walker.Walk(ctx, func(f sanitize.File) error {
+		if f.Open == nil || f.Size == 0 {
+			return nil
+		}
+		files = append(files, f)
+		if size += f.Size; size < batchSize && len(files) < batchFiles {
+			return nil
+		}
+		full := files
+		files, size = nil, 0
+		return fn(full)
+	})
+	if err == nil && len(files) > 0 {
+		err = fn(files)
 	}
+	return err
+}
+
+// scanFiles is the job of some live files.
+func (a *auditor) scanFiles(w *worker, volume int, files []sanitize.File) result {
+	res := result{found: a.jobTally()}
+	for _, f := range files {
+		res.files++
+		res.cost += f.Size
+		if err := a.scanFile(w, volume, f, &res); err != nil {
+			res.problems = append(res.problems, Problem{Offset: a.ledger.volumes[volume].Off, Path: clean(f.Path), Error: clean(err.Error())})
+		}
+	}
+	return res
+}
+
+// scanFile looks at one live file.
+func (a *auditor) scanFile(w *worker, volume int, f sanitize.File, res *result) error {
 	c, err := f.Open()
 	if err != nil {
-		return fail(err)
+		return err
 	}
 	s := source{asReader{c}, disk.Extent{Len: f.Size}, f.Path}
-	head := make([]byte, min(8, s.Len))
-	if n, err := s.ReadAt(head, 0); n < len(head) {
-		return fail(readError(err))
+	// The first piece tells what the file is, and is most often all of it.
+	first, err := w.read(s, disk.Extent{Len: min(s.Len, chunkSize)})
+	if err != nil {
+		return err
 	}
-	program := secret.IsProgram(head)
-	emit := func(x Finding) {
+	var head [8]byte
+	program := secret.IsProgram(head[:copy(head[:], first.Data)])
+	emit := func(x Finding) bool {
 		a.weigh(&x, f.Path, program)
 		x.Class, x.Owner, x.FileOffset, x.volume = sanitize.Live, clean(f.Path), x.Offset, volume
 		if at, ok := locate(c, x.FileOffset); ok {
-			x.Offset, x.volume = v.Off+at, -1
+			x.Offset, x.volume = a.ledger.volumes[volume].Off+at, -1
 		}
 		res.found.add(x)
+		return true
 	}
 	w.outer.unpack = nil
-	if err := a.checkHead(s, emit); err != nil {
-		return fail(err)
-	}
+	a.checkHead(s, first.Data[:min(len(first.Data), headSize)], emit)
 	for own := range stored(c, f.Size) {
-		_, spans, err := w.scan(a.live, s, own, emit)
-		if err != nil {
-			return fail(err)
+		win := first
+		if own.Off > 0 {
+			if win, err = w.read(s, own); err != nil {
+				return err
+			}
 		}
-		for _, e := range spans {
+		for _, e := range w.outer.search(a.live, win, own, f.Path, emit) {
 			res.scanned += e.Len
 		}
 	}
-	if err := a.unpack(w, s, head, emit); err != nil {
-		return fail(err)
-	}
-	return res
+	return a.unpack(w, s, head[:], emit)
 }
 
 // weigh lowers a secret in a manual or in the middle of a program: most are
@@ -104,21 +137,13 @@ func (a *auditor) weigh(x *Finding, path string, program bool) {
 	}
 }
 
-// checkHead tries the rules of paths.
-func (a *auditor) checkHead(s source, emit func(Finding)) error {
-	if !a.Rules.WantsPath(s.path) {
-		return nil
-	}
-	head := make([]byte, min(headSize, s.Len))
-	if n, err := s.ReadAt(head, 0); n < len(head) {
-		return readError(err)
-	}
+// checkHead tries the rules of paths on a file that begins with head.
+func (a *auditor) checkHead(s source, head []byte, emit emitter) {
 	for _, m := range a.Rules.CheckPath(s.path, head) {
 		x := secretFinding(m.Rule, m.Match, 0)
 		x.Length = s.Len
 		emit(x)
 	}
-	return nil
 }
 
 // asReader makes a content an io.ReaderAt; it is one but for the name.
@@ -172,7 +197,7 @@ func (a *auditor) locate() {
 	if len(wanted) == 0 {
 		return
 	}
-	for _, g := range a.ledger.Regions {
+	for g := range a.ledger.regions {
 		if g.Class != sanitize.Live && g.Class != sanitize.Metadata {
 			continue
 		}
@@ -187,6 +212,6 @@ func (a *auditor) locate() {
 		if f.volume < 0 {
 			continue
 		}
-		f.Offset = max(wanted[key(f.volume, f.Owner)], a.ledger.Volumes[f.volume].Off)
+		f.Offset = max(wanted[key(f.volume, f.Owner)], a.ledger.volumes[f.volume].Off)
 	}
 }

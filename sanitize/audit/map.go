@@ -66,13 +66,13 @@ func (m *Map) each(e disk.Extent, fn func(c *Cell, n int64)) {
 
 // drawMaps makes the maps of the disk and of its volumes.
 func (a *auditor) drawMaps() {
-	a.maps = []*Map{newMap("disk", disk.Extent{Len: a.ledger.Size})}
-	for _, v := range a.ledger.Volumes {
-		if v.Len < a.ledger.Size {
+	a.maps = []*Map{newMap("disk", disk.Extent{Len: a.ledger.size})}
+	for _, v := range a.ledger.volumes {
+		if v.Len < a.ledger.size {
 			a.maps = append(a.maps, newMap(strings.TrimSpace(v.Type+" "+clean(v.Label)), v.Extent))
 		}
 	}
-	for _, g := range a.ledger.Regions {
+	for g := range a.ledger.regions {
 		for _, m := range a.maps {
 			m.each(g.Extent, func(c *Cell, n int64) { c.Classes[g.Class] += n })
 		}
@@ -104,18 +104,22 @@ const (
 
 // owners adds up the regions by the folders of their owners; the smallest
 // become one.
-func owners(l *sanitize.Ledger) []Owner {
+func owners(c *account) []Owner {
 	type key struct {
 		path  string
 		class sanitize.Class
 	}
+	held := make([]int64, len(c.list))
+	for i, h := range c.holders {
+		held[h] += c.region(i).Len
+	}
 	sums := map[key]int64{}
-	for _, g := range l.Regions {
-		k := key{ownerPrefix(g), g.Class}
+	for i, h := range c.list {
+		k := key{h.prefix(), h.class}
 		if _, ok := sums[k]; !ok && len(sums) >= maxPrefixes {
 			k.path = "others"
 		}
-		sums[k] += g.Len
+		sums[k] += held[i]
 	}
 	list := make([]Owner, 0, len(sums))
 	for k, n := range sums {
@@ -139,13 +143,12 @@ func owners(l *sanitize.Ledger) []Owner {
 	return list
 }
 
-// ownerPrefix is the path of a file up to a folder, or what a structure is
-// called.
-func ownerPrefix(g sanitize.Region) string {
-	if g.Class != sanitize.Live && g.Class != sanitize.Slack {
-		name, _, _ := strings.Cut(g.Owner, " /")
+// prefix is the path of a file up to a folder, or what a structure is called.
+func (h holder) prefix() string {
+	if h.class != sanitize.Live && h.class != sanitize.Slack {
+		name, _, _ := strings.Cut(h.owner, " /")
 		return strings.TrimRight(name, "0123456789")
 	}
-	parts := strings.SplitN(g.Owner, "/", ownerDepth+2)
+	parts := strings.SplitN(h.owner, "/", ownerDepth+2)
 	return strings.Join(parts[:min(len(parts), ownerDepth+1)], "/")
 }

@@ -96,17 +96,16 @@ func (p Policy) forbids(f *Finding) string {
 	return ""
 }
 
-// judge holds a finding to the policy and the allow-list.
-func (a *auditor) judge(f *Finding) {
+// judge holds a finding to the policy and the allow-list. It reports whether
+// the finding is forbidden.
+func (a *auditor) judge(f *Finding) bool {
 	f.Forbidden = a.Policy.forbids(f)
 	for i := range a.Allow {
 		if al := &a.Allow[i]; f.Forbidden != "" && al.Allows(f.Rule, f.Owner) {
 			f.Forbidden, f.Allowed = "", al.Reason
 		}
 	}
-	if f.Forbidden != "" {
-		a.forbidden++
-	}
+	return f.Forbidden != ""
 }
 
 // Err is the verdict: nil when the image may pass, else an error of kind

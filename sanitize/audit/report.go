@@ -61,7 +61,7 @@ type Volume struct {
 // report puts the results together.
 func (a *auditor) report() *Report {
 	r := &Report{
-		Size: a.ledger.Size, Scanned: a.scanned, Files: a.files, Policy: a.Policy.Name,
+		Size: a.ledger.size, Scanned: a.scanned, Files: a.files, Policy: a.Policy.Name,
 		Forbidden: a.forbidden, OK: a.forbidden == 0,
 		Volumes: []Volume{}, Sums: []Sum{}, Findings: []Finding{}, Problems: a.problems,
 		Maps: a.maps, Owners: owners(a.ledger),
@@ -72,11 +72,11 @@ func (a *auditor) report() *Report {
 	for c := sanitize.Unknown; c <= sanitize.Gap; c++ {
 		r.Classes = append(r.Classes, ClassBytes{Class: c})
 	}
-	for _, g := range a.ledger.Regions {
+	for g := range a.ledger.regions {
 		r.Classes[g.Class].Regions++
 		r.Classes[g.Class].Bytes += g.Len
 	}
-	for i, v := range a.ledger.Volumes {
+	for i, v := range a.ledger.volumes {
 		read := "bytes"
 		if a.walked[i] {
 			read = "files"

@@ -11,7 +11,7 @@ import (
 // chunkSize is the unit of work, in bytes; lookAhead and lookBack are what a
 // chunk holds of its neighbours, so that little is read twice.
 const (
-	chunkSize = 4 << 20
+	chunkSize = 1 << 20
 	lookAhead = 64 << 10
 	lookBack  = 4 << 10
 )
@@ -37,7 +37,7 @@ func (a *auditor) runs(walked func(off int64) bool, fn func(run) error) error {
 		cur = run{}
 		return fn(r)
 	}
-	for _, g := range a.ledger.Regions {
+	for g := range a.ledger.regions {
 		live := g.Class == sanitize.Live
 		skip := live && !a.All && walked(g.Off)
 		if skip || cur.Len > 0 && (live != cur.live || cur.End() != g.Off) {
@@ -82,7 +82,7 @@ func (a *auditor) chunks(r run, fn func(disk.Extent) error) error {
 
 // volumeAt finds the volume that holds a byte; offsets are asked in any order.
 func (a *auditor) volumeAt(off int64) (int, bool) {
-	for i, v := range a.ledger.Volumes {
+	for i, v := range a.ledger.volumes {
 		if off >= v.Off && off < v.End() {
 			return i, true
 		}

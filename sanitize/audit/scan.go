@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 
+	"github.com/klauspost/compress/gzip"
+
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize/audit/carve"
 	"github.com/imgbuild/imgbuild/sanitize/audit/secret"
@@ -23,6 +25,8 @@ type worker struct {
 	inner *searcher // of what an archive holds, while outer goes on
 	// stream holds a part of what is unpacked; it is made when first needed.
 	stream []byte
+	// gzip unpacks live files; it is made when first needed.
+	gzip *gzip.Reader
 	// left is how many bytes one job may still unpack of recovered archives.
 	left int64
 }
@@ -31,6 +35,10 @@ type worker struct {
 type searcher struct {
 	view *carve.View
 	hits []hit
+	// sound are the files of the window that were found and told, ascending;
+	// ends are where the last of each type ended.
+	sound []disk.Extent
+	ends  []int64
 	// unpack, unless nil, is given what gzip data at a place holds.
 	unpack func(at int64, name string, r io.Reader)
 }
@@ -56,21 +64,33 @@ type source struct {
 	path string
 }
 
+// emitter is told what is found. It reports whether that stands.
+type emitter func(Finding) bool
+
 // scan looks at the bytes of own, which lie in s. emit is told what is found,
 // with offsets in the source. It returns what was read, and where the blocks
 // are in it that are not zero.
-func (w *worker) scan(set *scanSet, s source, own disk.Extent, emit func(Finding)) (carve.Window, []disk.Extent, error) {
+func (w *worker) scan(set *scanSet, s source, own disk.Extent, emit emitter) (carve.Window, []disk.Extent, error) {
+	window, err := w.read(s, own)
+	if err != nil {
+		return window, nil, err
+	}
+	return window, w.outer.search(set, window, own, s.path, emit), nil
+}
+
+// read reads the bytes of own, and as much around them as a chunk holds of its
+// neighbours.
+func (w *worker) read(s source, own disk.Extent) (carve.Window, error) {
 	from := max(own.Off-lookBack, s.Off) &^ 1
 	to := min(own.End()+lookAhead, s.End())
 	buf := w.buf[:to-from]
 	if n, err := s.ReadAt(buf, from); n < len(buf) {
 		if int64(n) < own.End()-from {
-			return carve.Window{}, nil, readError(err)
+			return carve.Window{}, readError(err)
 		}
 		buf = buf[:n]
 	}
-	window := carve.Window{Data: buf, Off: from, Start: s.Off, End: s.End(), Rest: s.ReaderAt}
-	return window, w.outer.search(set, window, own, s.path, emit), nil
+	return carve.Window{Data: buf, Off: from, Start: s.Off, End: s.End(), Rest: s.ReaderAt}, nil
 }
 
 // readError is err, or what a reader that returns less should have said.
@@ -83,9 +103,9 @@ func readError(err error) error {
 
 // search looks at the bytes of own in a window, and returns where they are
 // not zero.
-func (s *searcher) search(set *scanSet, win carve.Window, own disk.Extent, path string, emit func(Finding)) (spans []disk.Extent) {
+func (s *searcher) search(set *scanSet, win carve.Window, own disk.Extent, path string, emit emitter) (spans []disk.Extent) {
 	s.view.Reset(win)
-	s.hits = s.hits[:0]
+	s.hits, s.sound = s.hits[:0], s.sound[:0]
 	for span := range nonZero(win, own) {
 		spans = append(spans, disk.Extent{Off: win.Off + int64(span[0]), Len: int64(span[1] - span[0])})
 		set.Find(win.Data, span[0], span[1], func(anchor, pos int) {
@@ -132,7 +152,10 @@ func nonZero(win carve.Window, own disk.Extent) func(func([2]int) bool) {
 }
 
 // measure follows the hits, in the order of where their files begin.
-func (s *searcher) measure(set *scanSet, path string, emit func(Finding)) {
+func (s *searcher) measure(set *scanSet, path string, emit emitter) {
+	if len(s.hits) == 0 {
+		return
+	}
 	v := s.view
 	slices.SortFunc(s.hits, func(a, b hit) int {
 		x, y := a.at-set.seekers[a.seeker].at, b.at-set.seekers[b.seeker].at
@@ -141,7 +164,8 @@ func (s *searcher) measure(set *scanSet, path string, emit func(Finding)) {
 		}
 		return a.seeker - b.seeker
 	})
-	ends, told := make([]int64, len(set.types)), map[*secret.Rule]int64{}
+	s.ends = append(s.ends[:0], make([]int64, len(set.types))...)
+	told := map[*secret.Rule]int64{}
 	for _, h := range s.hits {
 		k := set.seekers[h.seeker]
 		start := h.at - k.at
@@ -154,7 +178,7 @@ func (s *searcher) measure(set *scanSet, path string, emit func(Finding)) {
 			}
 			continue
 		}
-		if start < ends[k.typ] {
+		if start < s.ends[k.typ] {
 			continue
 		}
 		t := set.types[k.typ]
@@ -163,10 +187,10 @@ func (s *searcher) measure(set *scanSet, path string, emit func(Finding)) {
 			continue
 		}
 		if f.Confidence >= carve.Medium {
-			ends[k.typ] = start - f.Back + f.Size
+			s.ends[k.typ] = start - f.Back + f.Size
 		}
-		if set.carving {
-			emit(fileFinding(t, f, start-f.Back))
+		if set.carving && emit(fileFinding(t, f, start-f.Back)) && f.Confidence >= carve.Medium {
+			s.sound = append(s.sound, disk.Extent{Off: start - f.Back, Len: f.Size})
 		}
 		// One key is wrapped in another's form: the outer one is told.
 		if r := set.rules.ByFile(t.Name); r != nil && f.Confidence >= carve.Medium && start >= told[r] {
@@ -186,12 +210,17 @@ func (s *searcher) look(t carve.Type, start int64) (carve.Found, bool) {
 	return carve.Gzip(s.view, func(name string, r io.Reader) { s.unpack(start, name, r) })
 }
 
-// texts looks for texts at the beginning of blocks where none goes on.
-func (s *searcher) texts(win carve.Window, own disk.Extent, emit func(Finding)) {
+// texts looks for texts at the beginning of blocks where none goes on, and
+// that are not of a file which was found there.
+func (s *searcher) texts(win carve.Window, own disk.Extent, emit emitter) {
 	v := s.view
+	covered, next := int64(0), 0
 	for at := (own.Off + block - 1) / block * block; at+8 < own.End(); at += block {
+		for ; next < len(s.sound) && s.sound[next].Off <= at; next++ {
+			covered = max(covered, s.sound[next].End())
+		}
 		i := at - win.Off
-		if binary.LittleEndian.Uint64(win.Data[i:]) == 0 || at > win.Start && i > 0 && carve.IsText(win.Data[i-1:i]) {
+		if at < covered || binary.LittleEndian.Uint64(win.Data[i:]) == 0 || at > win.Start && i > 0 && carve.IsText(win.Data[i-1:i]) {
 			continue
 		}
 		if !v.MoveTo(at) {

@@ -50,6 +50,18 @@ func newTally(limit int) *tally {
 	}
 }
 
+// reset empties t and keeps its memory.
+func (t *tally) reset() {
+	clear(t.sums)
+	clear(t.counts)
+	clear(t.ends)
+	for kind, list := range t.findings {
+		clear(list)
+		t.findings[kind] = list[:0]
+	}
+	t.end = 0
+}
+
 // add counts a finding and keeps it while there is room.
 func (t *tally) add(f Finding) {
 	k := sumKey{f.Kind, f.Rule}

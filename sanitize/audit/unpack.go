@@ -51,7 +51,7 @@ var zipNames = []string{".zip", ".jar", ".war", ".ear", ".apk", ".aar", ".whl", 
 
 // unpack scans what a live archive that begins with head holds, one level
 // deep. An archive that is damaged is none.
-func (a *auditor) unpack(w *worker, s source, head []byte, emit func(Finding)) error {
+func (a *auditor) unpack(w *worker, s source, head []byte, emit emitter) error {
 	switch {
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")) && slices.Contains(zipNames, strings.ToLower(path.Ext(s.path))):
 		return a.unpackZip(w, s, maxUnpacked, emit)
@@ -68,14 +68,15 @@ func (a *auditor) unpackDead(w *worker, s source, f Finding, emit func(Finding))
 		return
 	}
 	part := source{io.NewSectionReader(s, f.Offset, f.Length), disk.Extent{Len: f.Length}, ""}
-	a.unpackZip(w, part, w.left, func(x Finding) {
+	a.unpackZip(w, part, w.left, func(x Finding) bool {
 		x.Offset, x.Class, x.Owner = f.Offset, f.Class, f.Owner
 		emit(x)
+		return true
 	})
 }
 
 // unpackZip scans the members of a zip file, left bytes at most.
-func (a *auditor) unpackZip(w *worker, s source, left int64, emit func(Finding)) error {
+func (a *auditor) unpackZip(w *worker, s source, left int64, emit emitter) error {
 	b := &budget{s, maxDirectory}
 	z, err := zip.NewReader(b, s.Len)
 	if err != nil {
@@ -106,16 +107,23 @@ func (a *auditor) unpackZip(w *worker, s source, left int64, emit func(Finding))
 }
 
 // unpackGzip scans what a gzip file holds.
-func (a *auditor) unpackGzip(w *worker, s source, emit func(Finding)) error {
-	z, err := gzip.NewReader(io.NewSectionReader(s, 0, s.Len))
+func (a *auditor) unpackGzip(w *worker, s source, emit emitter) error {
+	var err error
+	packed := io.NewSectionReader(s, 0, s.Len)
+	if w.gzip == nil {
+		w.gzip, err = gzip.NewReader(packed)
+	} else {
+		err = w.gzip.Reset(packed)
+	}
 	if err != nil {
+		w.gzip = nil
 		return nil
 	}
-	name := z.Name
+	name := w.gzip.Name
 	if name == "" {
 		name = strings.TrimSuffix(path.Base(s.path), ".gz")
 	}
-	_, err = a.scanStream(w, z, name, maxUnpacked, emit)
+	_, err = a.scanStream(w, w.gzip, name, maxUnpacked, emit)
 	if errors.Is(err, errTooMuch) {
 		return err
 	}
@@ -127,17 +135,17 @@ const streamWindow = 1 << 20
 
 // scanStream scans up to limit bytes of a member called name, and returns how
 // many it read. Findings have their offsets in the archive's place.
-func (a *auditor) scanStream(w *worker, r io.Reader, name string, limit int64, emit func(Finding)) (int64, error) {
+func (a *auditor) scanStream(w *worker, r io.Reader, name string, limit int64, emit emitter) (int64, error) {
 	if len(w.stream) == 0 {
 		w.stream = make([]byte, lookBack+streamWindow+lookAhead)
 	}
-	place := func(x Finding) {
+	place := func(x Finding) bool {
 		x.Inside = clean(name)
 		if x.Offset > 0 {
 			x.Inside = fmt.Sprintf("%s at byte %d", x.Inside, x.Offset)
 		}
 		x.Offset = 0
-		emit(x)
+		return emit(x)
 	}
 	// base is the offset of the first byte of the window, done where the scan
 	// goes on, have the end of what is known.

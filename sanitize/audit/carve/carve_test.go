@@ -208,6 +208,29 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// TestPages shows where a page ends: at its own end tag in either case, also
+// where what is at hand ends in the tag, and never behind the next page.
+func TestPages(t *testing.T) {
+	head := "<html><body>" + strings.Repeat("mm <hm htm /html> ", 40)
+	for tail, want := range map[string]string{
+		"</html>":                 "</html>",
+		"</HTML>\n":               "</HTML>",
+		"\x00<html>m</html>":      "",
+		"\x00<html></HTML>":       "",
+		"</html><html></html>":    "</html>",
+		"</HTML><p></p></html>\n": "</HTML><p></p></html>",
+	} {
+		for _, n := range []int{4990, 4993, 4996, 4999, 64<<10 + 4997, 128<<10 - 3} {
+			page := head + strings.Repeat(" ", n-len(head))
+			name, f, ok := measure([]byte(page+tail), 0)
+			sound := want != ""
+			if !ok || name != "htm" || sound && f.Size != int64(n+len(want)) || sound != (f.Confidence >= carve.Medium) {
+				t.Errorf("%d bytes and %q are %s: %+v", n, tail, name, f)
+			}
+		}
+	}
+}
+
 // TestMiddleOfZip shows that a member is not taken for an archive.
 func TestMiddleOfZip(t *testing.T) {
 	b := encode(t, zipped("a.txt", "b.txt"))

@@ -1,6 +1,7 @@
 package carve
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
@@ -26,9 +27,11 @@ func Gzip(v *View, read func(name string, r io.Reader)) (Found, bool) {
 	c := &counter{v: v}
 	var err error
 	if v.gzip == nil {
-		v.gzip, err = gzip.NewReader(c)
+		v.packed = bufio.NewReader(c)
+		v.gzip, err = gzip.NewReader(v.packed)
 	} else {
-		err = v.gzip.Reset(c)
+		v.packed.Reset(c)
+		err = v.gzip.Reset(v.packed)
 	}
 	if err != nil {
 		v.gzip = nil
@@ -49,7 +52,7 @@ func Gzip(v *View, read func(name string, r io.Reader)) (Found, bool) {
 	case out.err != nil:
 		f.Confidence = Low
 	}
-	f.Size = c.off
+	f.Size = c.off - int64(v.packed.Buffered())
 	return f, true
 }
 
@@ -71,38 +74,17 @@ func (t *tail) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// counter reads a view byte by byte and knows how much was read: a
-// decompressor takes no more than it needs from an io.ByteReader.
+// counter reads a view and knows how much was read.
 type counter struct {
 	v   *View
 	off int64
-	buf []byte
-}
-
-func (c *counter) ReadByte() (byte, error) {
-	if len(c.buf) == 0 {
-		if c.buf = c.v.some(c.off); len(c.buf) == 0 {
-			return 0, io.EOF
-		}
-	}
-	b := c.buf[0]
-	c.buf = c.buf[1:]
-	c.off++
-	return b, nil
 }
 
 func (c *counter) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
+	n := copy(p, c.v.some(c.off))
+	if c.off += int64(n); n == 0 && len(p) > 0 {
+		return 0, io.EOF
 	}
-	if len(c.buf) == 0 {
-		if c.buf = c.v.some(c.off); len(c.buf) == 0 {
-			return 0, io.EOF
-		}
-	}
-	n := copy(p, c.buf)
-	c.buf = c.buf[n:]
-	c.off += int64(n)
 	return n, nil
 }
 

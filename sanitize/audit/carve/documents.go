@@ -132,17 +132,62 @@ func measureHTML(v *View) (Found, bool) {
 	if i := bytes.Index(bytes.ToLower(b), []byte("<html")); i > 0 {
 		from += int64(i)
 	}
-	for _, tag := range []string{"</html>", "</HTML>"} {
-		if end := v.Index(from, tag, "<html"); end > 0 {
-			f.Size, f.Confidence = end+int64(len(tag)), Medium
-			if sound {
-				f.Confidence = High
-			}
-			return f, true
+	limit := from + maxSearch
+	for _, tags := range []pageTags{{"</html>", "<html", 'm'}, {"</HTML>", "<HTML", 'M'}} {
+		end, ok := tags.find(v, from, limit)
+		if !ok {
+			limit = end
+			continue
 		}
+		f.Size, f.Confidence = end, Medium
+		if sound {
+			f.Confidence = High
+		}
+		return f, true
 	}
 	f.Size = textRun(v)
 	return f, f.Size > 0
+}
+
+// pageTags are the tags at the end of a page and at the beginning of the next,
+// and the letter of both that pages have least of.
+type pageTags struct {
+	end, next string
+	letter    byte
+}
+
+// find searches from byte off of the file on, and returns where the page ends;
+// or where it gave up: at limit, at the next page, or at what the view allows.
+// It looks for both tags in one pass.
+func (t pageTags) find(v *View, off, limit int64) (end int64, ok bool) {
+	inEnd, inNext := strings.IndexByte(t.end, t.letter), strings.IndexByte(t.next, t.letter)
+	overlap := int64(len(t.end) - 1)
+	for off < limit {
+		b := v.some(off)
+		b = b[:min(int64(len(b)), searchStep, limit-off)]
+		if int64(len(b)) <= overlap {
+			// What is at hand ends in a tag, perhaps.
+			b = v.Bytes(off, len(t.end))
+		}
+		if len(b) == 0 || !v.spend(int64(len(b))) {
+			break
+		}
+		for at := 0; ; at++ {
+			i := bytes.IndexByte(b[at:], t.letter)
+			if i < 0 {
+				break
+			}
+			at += i
+			if at >= inEnd && bytes.HasPrefix(b[at-inEnd:], []byte(t.end)) {
+				return off + int64(at-inEnd+len(t.end)), true
+			}
+			if at >= inNext && bytes.HasPrefix(b[at-inNext:], []byte(t.next)) {
+				return off + int64(at), false
+			}
+		}
+		off += int64(len(b)) - overlap
+	}
+	return off, false
 }
 
 // measureRTF runs to the brace that closes the document.
@@ -162,11 +207,10 @@ func measureMarkup(v *View) (Found, bool) {
 	}
 	f := Found{Size: n, Confidence: Medium}
 	if b := v.Bytes(0, int(min(n, 1024))); b != nil {
-		s := string(b)
 		switch {
-		case strings.Contains(s, "<svg"):
+		case bytes.Contains(b, []byte("<svg")):
 			f.Name, f.Title = "svg", "SVG image"
-		case strings.Contains(s, "<!DOCTYPE html"), strings.Contains(s, "<html"):
+		case bytes.Contains(b, []byte("<!DOCTYPE html")), bytes.Contains(b, []byte("<html")):
 			f.Name, f.Title = "htm", "HTML page"
 		}
 	}

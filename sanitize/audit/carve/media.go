@@ -339,16 +339,21 @@ func measureSFNT(v *View) (Found, bool) {
 	if n == 0 || n > 64 {
 		return none()
 	}
-	end, seen := int64(0), ""
+	end, head, text := int64(0), false, false
 	for i := range n {
 		t := v.Bytes(12+16*i, 16)
 		if t == nil {
 			return none()
 		}
-		seen += string(t[:4]) + " "
+		switch string(t[:4]) {
+		case "head":
+			head = true
+		case "name", "cmap":
+			text = true
+		}
 		end = max(end, int64(binary.BigEndian.Uint32(t[8:]))+int64(binary.BigEndian.Uint32(t[12:])+3)&^3)
 	}
-	if !strings.Contains(seen, "head") || !strings.Contains(seen, "name") && !strings.Contains(seen, "cmap") {
+	if !head || !text {
 		return none()
 	}
 	f, ok := fits(v, end)

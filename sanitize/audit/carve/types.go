@@ -71,8 +71,7 @@ func documents() []Type {
 		{Name: "htm", Title: "HTML page", Anchors: folded("<html", "<!doctype html"), measure: measureHTML},
 		{Name: "rtf", Title: "RTF document", Anchors: at(0, "{\\rtf1"), measure: measureRTF},
 		{Name: "ps", Title: "PostScript document", Anchors: at(0, "%!PS-Adobe"), measure: measureMarkup},
-		{Name: "xml", Title: "XML document", Anchors: at(0, "<?xml "), measure: measureMarkup},
-		{Name: "svg", Title: "SVG image", Anchors: at(0, "<svg "), measure: measureMarkup},
+		{Name: "xml", Title: "XML document", Anchors: at(0, "<?xml ", "<svg "), measure: measureMarkup},
 		{Name: "cpp", Title: "C or C++ source", Anchors: at(0, "#include"), measure: measureSource},
 		{Name: "sh", Title: "script", Anchors: at(0, "#!/bin/", "#!/usr/", "#! /bin/", "#! /usr/"), measure: measureScript},
 	}

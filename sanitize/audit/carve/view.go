@@ -1,6 +1,7 @@
 package carve
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 
@@ -38,8 +39,10 @@ type View struct {
 	page  []byte
 	off   int64 // of page
 	reads int
-	work  int64        // that is left for the window
-	gzip  *gzip.Reader // kept from one file to the next
+	work  int64 // that is left for the window
+	// gzip and what it reads through are kept from one file to the next.
+	gzip   *gzip.Reader
+	packed *bufio.Reader
 }
 
 // NewView returns a view of w.

@@ -2,9 +2,10 @@
 //
 // A [Set] is made of anchors. It looks at every second pair of bytes only:
 // an anchor of three bytes or more holds a whole pair at an even place,
-// wherever it begins, so one look-up for two bytes finds the place and a
-// comparison confirms it. For each anchor the pair is chosen among its bytes
-// for being rare in what disks hold, so that confirming is rare too.
+// wherever it begins, so one look-up for two bytes and one for the byte behind
+// them find the place, and a comparison confirms it. For each anchor the pair
+// is chosen among its bytes for being rare in what disks hold, so that
+// confirming is rare too.
 //
 //	s := match.New([]match.Anchor{{Bytes: []byte("%PDF-")}})
 //	s.Find(buf, 0, len(buf), func(anchor, pos int) { ... })
@@ -29,10 +30,12 @@ type Anchor struct {
 // Set finds anchors. It does not change and serves many goroutines.
 type Set struct {
 	anchors []Anchor
-	// pairs tells, for each pair of bytes, what may follow it in an anchor: a
-	// bit for each value of the three low bits of the next byte. It is zero
-	// for a pair that no anchor holds.
+	// pairs tells, for each pair of bytes, what may follow it in an anchor: the
+	// bits of [Set.next]. It is zero for a pair that no anchor holds.
 	pairs [1 << 16]uint8
+	// next gives each byte one of eight bits, by its three low bits: those tell
+	// letters apart.
+	next [1 << 8]uint8
 	// lists leads from a pair to the anchors that it may belong to.
 	lists [1 << 16][]place
 	// longest is the length of the longest anchor.
@@ -48,6 +51,9 @@ type place struct {
 // constants, or were checked where they were read.
 func New(anchors []Anchor) *Set {
 	s := &Set{anchors: anchors}
+	for c := range s.next {
+		s.next[c] = 1 << (c & 7)
+	}
 	for i, a := range anchors {
 		if len(a.Bytes) < MinAnchor {
 			panic("match: an anchor is too short")
@@ -63,43 +69,11 @@ func New(anchors []Anchor) *Set {
 // Longest returns the length of the longest anchor.
 func (s *Set) Longest() int { return s.longest }
 
-// rarest returns where the three bytes are that occur least on disks.
-func (a Anchor) rarest() int {
-	best, at := 1<<30, 0
-	for i := 0; i+MinAnchor <= len(a.Bytes); i++ {
-		b := a.Bytes[i:]
-		// Both pairs cost: that of even and that of odd places.
-		if n := common(b[0])*common(b[1]) + common(b[1])*common(b[2]); n < best {
-			best, at = n, i
-		}
-	}
-	return at
-}
-
-// common weighs how often a byte occurs in text and in programs.
-func common(b byte) int {
-	switch {
-	case b == 0:
-		return 60
-	case bytes.IndexByte([]byte(" etaoinsr"), b) >= 0:
-		return 30
-	case b >= 'a' && b <= 'z' || b == 0xff || b == 1:
-		return 15
-	case b >= '0' && b <= '9' || b == '\n' || b == '-' || b == '.' || b == '/' || b == '<' || b == '=' || b == '"':
-		return 8
-	case b >= 'A' && b <= 'Z' || b == '_':
-		return 5
-	case b < 0x20:
-		return 4
-	}
-	return 2
-}
-
 func (s *Set) add(a Anchor, p place) {
 	for _, x := range cases(a.Bytes[p.at], a.Fold) {
 		for _, y := range cases(a.Bytes[p.at+1], a.Fold) {
 			pair := uint16(x) | uint16(y)<<8
-			s.pairs[pair] |= a.following(p.at + 2)
+			s.pairs[pair] |= s.following(a, p.at+2)
 			s.lists[pair] = append(s.lists[pair], p)
 		}
 	}
@@ -107,12 +81,12 @@ func (s *Set) add(a Anchor, p place) {
 
 // following returns the bits of what may stand at byte at of the anchor; all
 // of them behind its end.
-func (a Anchor) following(at int) (bits uint8) {
+func (s *Set) following(a Anchor, at int) (bits uint8) {
 	if at >= len(a.Bytes) {
 		return 0xff
 	}
 	for _, c := range cases(a.Bytes[at], a.Fold) {
-		bits |= 1 << (c & 7)
+		bits |= s.next[c]
 	}
 	return bits
 }
@@ -129,14 +103,20 @@ func cases(b byte, fold bool) []byte {
 // them complete the anchors at the borders. Each place is found once when
 // ranges are searched side by side. The order is that of the pairs.
 func (s *Set) Find(b []byte, from, to int, hit func(anchor, pos int)) {
+	const step = 8
 	i := from
-	for ; i+16 <= to; i += 16 {
-		v, w := binary.LittleEndian.Uint64(b[i:]), binary.LittleEndian.Uint64(b[i+8:])
-		if s.pairs[uint16(v)]|s.pairs[uint16(v>>16)]|s.pairs[uint16(v>>32)]|s.pairs[uint16(v>>48)] != 0 {
-			s.some(b, i, i+8, hit)
-		}
-		if s.pairs[uint16(w)]|s.pairs[uint16(w>>16)]|s.pairs[uint16(w>>32)]|s.pairs[uint16(w>>48)] != 0 {
-			s.some(b, i+8, i+16, hit)
+	if end := min(to, len(b)-step); i+step <= end {
+		v := binary.LittleEndian.Uint64(b[i:])
+		for ; i+step <= end; i += step {
+			w := binary.LittleEndian.Uint64(b[i+step:])
+			// Four pairs and the byte behind each, without a branch between:
+			// guessing them wrong would cost more than looking.
+			t := s.pairs[uint16(v)]&s.next[uint8(v>>16)] | s.pairs[uint16(v>>16)]&s.next[uint8(v>>32)] |
+				s.pairs[uint16(v>>32)]&s.next[uint8(v>>48)] | s.pairs[uint16(v>>48)]&s.next[uint8(w)]
+			if t != 0 {
+				s.some(b, i, i+step, hit)
+			}
+			v = w
 		}
 	}
 	s.some(b, i, to, hit)
@@ -146,8 +126,8 @@ func (s *Set) Find(b []byte, from, to int, hit func(anchor, pos int)) {
 func (s *Set) some(b []byte, from, to int, hit func(anchor, pos int)) {
 	for i := from; i < to && i+2 <= len(b); i += 2 {
 		pair := binary.LittleEndian.Uint16(b[i:])
-		next := s.pairs[pair]
-		if next == 0 || i+2 < len(b) && next>>(b[i+2]&7)&1 == 0 {
+		bits := s.pairs[pair]
+		if bits == 0 || i+2 < len(b) && bits&s.next[b[i+2]] == 0 {
 			continue
 		}
 		for _, p := range s.lists[pair] {

@@ -2,6 +2,7 @@ package match_test
 
 import (
 	"bytes"
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ func find(s *match.Set, b []byte, cuts ...int) []hit {
 		s.Find(b, from, to, func(anchor, pos int) { hits = append(hits, hit{anchor, pos}) })
 		from = to
 	}
-	slices.SortFunc(hits, func(a, b hit) int { return (a.pos-b.pos)*1000 + a.anchor - b.anchor })
+	slices.SortFunc(hits, func(a, b hit) int { return cmp.Or(a.pos-b.pos, a.anchor-b.anchor) })
 	return hits
 }
 
@@ -58,6 +59,49 @@ func TestFind(t *testing.T) {
 			t.Fatalf("found %v, not %v", got, want)
 		}
 	})
+}
+
+// FuzzFind searches any bytes for anchors cut from any bytes, as rules of
+// users are.
+func FuzzFind(f *testing.F) {
+	f.Add([]byte("-----BEGIN\x00AKIA\x00<html"), []byte("x -----BEGIN RSA <HTML> AKIA0"), uint16(4))
+	f.Add([]byte("\xff\xd8\xff\x00\x1f\x8b\x08"), []byte("\xff\xff\xd8\xff\xe0\x1f\x8b\x08\x00"), uint16(2))
+	f.Fuzz(func(t *testing.T, texts, b []byte, cut uint16) {
+		var anchors []match.Anchor
+		for i, text := range bytes.Split(texts, []byte{0}) {
+			if len(text) < match.MinAnchor {
+				continue
+			}
+			a := match.Anchor{Bytes: text, Fold: i%2 == 1}
+			if a.Fold {
+				a.Bytes = lower(text)
+			}
+			anchors = append(anchors, a)
+		}
+		var want []hit
+		for pos := range b {
+			for i, a := range anchors {
+				if end := pos + len(a.Bytes); end <= len(b) && (bytes.Equal(b[pos:end], a.Bytes) || a.Fold && bytes.Equal(lower(b[pos:end]), a.Bytes)) {
+					want = append(want, hit{i, pos})
+				}
+			}
+		}
+		at := min(int(cut), len(b)) &^ 1
+		if got := find(match.New(anchors), b, at); !slices.Equal(got, want) {
+			t.Errorf("found %v, not %v", got, want)
+		}
+	})
+}
+
+// lower turns the letters of ASCII into lower case.
+func lower(b []byte) []byte {
+	b = bytes.Clone(b)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return b
 }
 
 func BenchmarkFind(b *testing.B) {

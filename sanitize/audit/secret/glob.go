@@ -9,14 +9,14 @@ import (
 // a name, "?" a character.
 type glob struct {
 	re *regexp.Regexp
-	// prefix and suffix are what every match begins and ends with: they spare
-	// the expression for most of a hundred thousand files.
-	prefix, suffix string
+	// prefix and suffix are what every match begins and ends with, inner is in
+	// it: they spare the expression for most of a hundred thousand files.
+	prefix, suffix, inner string
 }
 
 // match reports whether the whole path is meant.
 func (g *glob) match(path string) bool {
-	return strings.HasPrefix(path, g.prefix) && strings.HasSuffix(path, g.suffix) && g.re.MatchString(path)
+	return strings.HasPrefix(path, g.prefix) && strings.HasSuffix(path, g.suffix) && strings.Contains(path, g.inner) && g.re.MatchString(path)
 }
 
 // compileGlob turns a pattern into an expression.
@@ -29,6 +29,11 @@ func compileGlob(text string) (*glob, error) {
 	if i := strings.LastIndexAny(text, wild); i >= 0 {
 		// The slash of "**/" belongs to what may be missing.
 		g.suffix = strings.TrimPrefix(text[i+1:], "/")
+	}
+	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(wild, r) }) {
+		if part = strings.TrimPrefix(part, "/"); len(part) > len(g.inner) {
+			g.inner = part
+		}
 	}
 	var s strings.Builder
 	s.WriteString(`(?s)\A`)

@@ -90,13 +90,3 @@ func (s *Set) CheckPath(path string, head []byte) []PathMatch {
 	}
 	return list
 }
-
-// WantsPath reports whether a rule of paths looks at the file at path.
-func (s *Set) WantsPath(path string) bool {
-	for _, r := range s.byPath {
-		if r.matchesPath(path) {
-			return true
-		}
-	}
-	return false
-}
