@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,29 +16,37 @@ import (
 )
 
 // TestXenKeepsTheHeap takes memory from a JVM's guest on Xen, saves and restores
-// it, and finds what the app keeps on its heap: the count of its visitors.
+// it, and finds what the app keeps on its heap: the count of its visitors. PV
+// and HVM take long; make test-slow asks for them.
 func TestXenKeepsTheHeap(t *testing.T) {
 	dir := readyRecipes(t)
 	out := t.TempDir()
 	imgbuild(t, "build", filepath.Join(dir, "hello-jvm.yaml"), "-o", out, "--set", "outputs=[raw]")
-	m, err := vm.New(vm.Options{
-		Disk: filepath.Join(out, "hello-jvm.raw"), Boot: vm.XenPVHDirect, Memory: 256 << 20,
-		Ports: []vm.Forward{{Guest: 8080}}, Log: func(text string) { t.Log(text) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	// The check is a visitor too, more than one when its first try took too long.
 	checks := vm.Checks{List: []recipes.Check{{HTTP: &recipes.HTTPCheck{Port: 8080, Contains: "Visitor "}}}}
-	err = m.Run(t.Context(), func(r *vm.Running) error {
-		if err := r.Check(t.Context(), checks).Err(); err != nil {
-			return err
-		}
-		keepsTheHeap(t, r)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
+	for _, boot := range []vm.Boot{vm.XenPVHDirect, vm.XenPVDirect, vm.XenHVM} {
+		t.Run(string(boot), func(t *testing.T) {
+			if boot != vm.XenPVHDirect && os.Getenv("IMGBUILD_TEST_SLOW") == "" {
+				t.Skip("IMGBUILD_TEST_SLOW is not set: make test-slow sets it")
+			}
+			m, err := vm.New(vm.Options{
+				Disk: filepath.Join(out, "hello-jvm.raw"), Boot: boot, Memory: 256 << 20,
+				Ports: []vm.Forward{{Guest: 8080}}, Log: func(text string) { t.Log(text) },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = m.Run(t.Context(), func(r *vm.Running) error {
+				if err := r.Check(t.Context(), checks).Err(); err != nil {
+					return err
+				}
+				keepsTheHeap(t, r)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }
 

@@ -60,7 +60,7 @@ func (g guest) config(m mode) []byte {
 	default:
 		g.firmware(&w)
 	}
-	w.List("disk", "format=raw,vdev=xvda,access=rw,target="+g.disk)
+	w.List("disk", "format=raw,vdev="+g.vdev(m)+",access=rw,target="+g.disk)
 	w.List("vif", g.card())
 	w.String("on_poweroff", "destroy")
 	w.String("on_reboot", "restart")
@@ -68,8 +68,18 @@ func (g guest) config(m mode) []byte {
 	return w.Bytes()
 }
 
-// firmware adds the emulated machine of HVM: SeaBIOS reads its IDE disks by
-// port, many times slower than AHCI.
+// vdev is the disk's name. SeaBIOS reads it as a SCSI disk, which QEMU unplugs
+// when the kernel's own driver takes it; of IDE it would read by port, many times
+// slower, and an AHCI disk stays with the kernel, that loses it when the guest
+// is saved and restored. OVMF has a driver of its own for Xen's disks.
+func (g guest) vdev(m mode) string {
+	if m.name == "hvm" && g.Firmware != "uefi" {
+		return "sda"
+	}
+	return "xvda"
+}
+
+// firmware adds the emulated machine of HVM.
 func (g guest) firmware(w *xlcfg.Writer) {
 	if g.Firmware == "uefi" {
 		w.String("firmware", "ovmf")
@@ -77,7 +87,6 @@ func (g guest) firmware(w *xlcfg.Writer) {
 		w.String("firmware", "bios")
 	}
 	w.String("boot", "c")
-	w.String("hdtype", "ahci")
 	w.String("serial", "pty")
 	w.String("vga", "none")
 }

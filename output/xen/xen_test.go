@@ -76,7 +76,11 @@ func TestXL(t *testing.T) {
 		if g.Info.Type != kind || g.Info.Name != "hello-jvm" || g.Build.VCPUs != 2 || g.Build.MemoryKiB != 250<<10 || g.Build.Kernel != kernel {
 			t.Errorf("%s: %+v", mode, g)
 		}
-		if len(g.Disks) != 1 || g.Disks[0].Path != "hello-jvm-xen.raw" || g.Disks[0].Device != "xvda" || g.Disks[0].Format != "raw" || g.Disks[0].ReadWrite != 1 {
+		device := "xvda"
+		if kind == "hvm" {
+			device = "sda"
+		}
+		if len(g.Disks) != 1 || g.Disks[0].Path != "hello-jvm-xen.raw" || g.Disks[0].Device != device || g.Disks[0].Format != "raw" || g.Disks[0].ReadWrite != 1 {
 			t.Errorf("%s: the disks are %+v", mode, g.Disks)
 		}
 		if len(g.NICs) != 1 || g.NICs[0].Bridge != "br7" || kind == "hvm" && g.NICs[0].Type != "vif" {
@@ -89,14 +93,14 @@ func TestXL(t *testing.T) {
 		if g.Build.Cmdline != cmdline || g.Build.Ramdisk != ramdisk {
 			t.Errorf("%s: the command line is %q, the initramfs %q", mode, g.Build.Cmdline, g.Build.Ramdisk)
 		}
-		if h := g.Build.HVM; kind == "hvm" && (h.BIOS != "" || h.HDType != "ahci" || h.Serial != "pty" || h.Boot != "c") {
+		if h := g.Build.HVM; kind == "hvm" && (h.BIOS != "" || h.HDType != "" || h.Serial != "pty" || h.Boot != "c") {
 			t.Errorf("%s: %+v", mode, h)
 		}
 	}
 	a.Firmware = "uefi"
 	m = outputtest.Write(t, outputtest.Format{Format: xen.Format{}, Appliance: a}, "1 MiB")
-	if g := xl.Parse(t, m.Dir.Path("hello-jvm.hvm.cfg")); g.Build.HVM.BIOS != "ovmf" {
-		t.Errorf("the firmware is %q", g.Build.HVM.BIOS)
+	if g := xl.Parse(t, m.Dir.Path("hello-jvm.hvm.cfg")); g.Build.HVM.BIOS != "ovmf" || g.Disks[0].Device != "xvda" {
+		t.Errorf("the firmware is %q, the disks %+v", g.Build.HVM.BIOS, g.Disks)
 	}
 }
 

@@ -87,13 +87,12 @@ func (g Guest) config() string {
 		set("device_model_version", "qemu-xen")
 		set("vga", "none")
 		set("serial", "file:/dev/guest-console")
-		set("hdtype", "ahci") // SeaBIOS reads IDE by port, many times slower
 		set("boot", "c")
 	default:
 		set("kernel", loaders[g.Mode])
 	}
 	if g.Disk {
-		b.WriteString("disk = [\"format=raw,vdev=xvda,access=rw,backendtype=phy,target=/dev/vda\"]\n")
+		b.WriteString("disk = [\"format=raw,vdev=" + g.vdev() + ",access=rw,backendtype=phy,target=/dev/vda\"]\n")
 	}
 	if g.NIC {
 		fmt.Fprintf(&b, "vif = [\"type=vif,mac=%s,bridge=guests\"]\n", guestMAC)
@@ -102,6 +101,17 @@ func (g Guest) config() string {
 		set("on_"+on, "destroy")
 	}
 	return b.String()
+}
+
+// vdev is the disk's name. To HVM it is a SCSI disk until the kernel's own driver
+// takes it: SeaBIOS reads IDE by port, many times slower, and an AHCI disk is
+// one that QEMU does not unplug (hw/i386/xen/xen_platform.c), so that the kernel
+// would stay with it and lose it when the guest is saved and restored.
+func (g Guest) vdev() string {
+	if g.Mode == HVM {
+		return "sda"
+	}
+	return "xvda"
 }
 
 // Pack writes dom0's initramfs with the guest in it.
