@@ -39,23 +39,39 @@ func Tools() []Tool {
 	}
 }
 
+// MissingTool is a tool that is not installed.
+type MissingTool struct {
+	Tool
+	Err error // says so
+}
+
+// MissingTools returns what of [Tools] is not installed.
+func MissingTools(ctx context.Context) []MissingTool {
+	var missing []MissingTool
+	for _, t := range Tools() {
+		if err := t.find(ctx); err != nil {
+			missing = append(missing, MissingTool{t, err})
+		}
+	}
+	return missing
+}
+
 // CheckTools returns an error that names everything in [Tools] that is not
 // installed, with the command that installs it.
 func CheckTools(ctx context.Context) error {
-	var missing []error
-	var packages []string
-	for _, t := range Tools() {
-		if err := t.find(ctx); err != nil {
-			missing = append(missing, err)
-			packages = append(packages, t.Package)
-		}
-	}
+	missing := MissingTools(ctx)
 	if ctx.Err() != nil || len(missing) == 0 {
 		return ctx.Err()
 	}
+	var errs []error
+	var packages []string
+	for _, m := range missing {
+		errs = append(errs, m.Err)
+		packages = append(packages, m.Package)
+	}
 	slices.Sort(packages)
 	packages = slices.Compact(packages)
-	return fault.New(fault.Environment, fmt.Errorf("looking for what a kernel build needs:\n%w", errors.Join(missing...)),
+	return fault.New(fault.Environment, fmt.Errorf("looking for what a kernel build needs:\n%w", errors.Join(errs...)),
 		"apt-get install "+strings.Join(packages, " "))
 }
 
@@ -64,7 +80,7 @@ func CheckTools(ctx context.Context) error {
 func (t Tool) find(ctx context.Context) error {
 	if t.Program != "" {
 		if _, err := exec.LookPath(t.Program); err != nil {
-			return fmt.Errorf("program %s is not installed", t.Program)
+			return fmt.Errorf("%s is not installed", t.Program)
 		}
 		return nil
 	}
@@ -75,7 +91,7 @@ func (t Tool) find(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, gcc, "-E", "-x", "c", "-")
 	cmd.Stdin = strings.NewReader("#include <" + t.Header + ">\n")
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("header %s is not installed", t.Header)
+		return fmt.Errorf("the header %s is not installed", t.Header)
 	}
 	return nil
 }

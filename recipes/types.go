@@ -170,7 +170,8 @@ type CDS struct {
 // Train is how the app is exercised for class data sharing. It runs in a
 // sandbox without a network but for the loopback.
 type Train struct {
-	// HTTP is a URL on the loopback to get once the app answers.
+	// HTTP is a URL on the loopback to get once the app answers. A page with
+	// an error's status is no answer; with expect, one from 400 to 499 may be.
 	HTTP string `yaml:"http,omitempty" json:"http,omitempty" jsonschema:"pattern=^http://(127\\.0\\.0\\.1|localhost)(:[0-9]{1\\,5})?(/.*)?$" check:"maybe"`
 	// TCP is a port to connect to on the loopback.
 	TCP int `yaml:"tcp,omitempty" json:"tcp,omitempty" check:"maybe,port"`

@@ -203,13 +203,11 @@ func lookPath(tree string, env []string, name string) (string, error) {
 	return "", fault.New(fault.Input, fmt.Errorf("the image has no program %q on its PATH %s", name, search), "give app.command with an absolute path")
 }
 
-// lookUser resolves USER of an image: name, uid, name:group or uid:gid.
+// lookUser resolves USER of an image: name, uid, name:group or uid:gid. As in
+// container engines, a number that is not in the image's passwd has group 0.
 func lookUser(tree, user string) (uid, gid int, err error) {
 	name, group, hasGroup := strings.Cut(user, ":")
 	uid, err = strconv.Atoi(name)
-	if err == nil {
-		gid = uid
-	}
 	if fields := account(tree, "/etc/passwd", name); len(fields) > 3 {
 		uid, _ = strconv.Atoi(fields[2])
 		gid, _ = strconv.Atoi(fields[3])

@@ -37,6 +37,11 @@ func TestFollowStaysInside(t *testing.T) {
 	if app := p.Guest.App; app.Command[0] != "/bin/app" || app.UID != 4711 || app.GID != 4712 {
 		t.Errorf("the app is %s as %d:%d", app.Command, app.UID, app.GID)
 	}
+	for user, want := range map[string][2]int{"4711": {4711, 4712}, "99": {99, 0}, "99:7": {99, 7}, "svc:8": {4711, 8}} {
+		if uid, gid, err := lookUser(tree, user); err != nil || uid != want[0] || gid != want[1] {
+			t.Errorf("USER %s is %d:%d (%v), want %v", user, uid, gid, err, want)
+		}
+	}
 	// sh is on this machine, and not in the image.
 	p = skeletonParams{}
 	if err := p.follow(ocispec.ImageConfig{Cmd: []string{"sh"}, Env: []string{"PATH=/sbin:/bin"}}, tree); err == nil {

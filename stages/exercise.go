@@ -60,7 +60,9 @@ func exerciseHTTP(ctx context.Context, p *sandbox.Process, address string, expec
 		switch {
 		case err != nil:
 			return err
-		case resp.StatusCode >= 500:
+		case resp.StatusCode >= http.StatusInternalServerError,
+			// An error page may be what is wanted, but then it is asked for.
+			resp.StatusCode >= http.StatusBadRequest && expect.String() == "":
 			return fmt.Errorf("status %s", resp.Status)
 		case !expect.Match(body):
 			return fmt.Errorf("the page, with status %s, does not match %q", resp.Status, expect)
@@ -110,16 +112,21 @@ func readMatch(r io.Reader, expect *regexp.Regexp) error {
 	return fmt.Errorf("%q is not in the first %d bytes", expect, maxAnswer)
 }
 
-// retry calls try until it succeeds or ctx ends; the last error is told.
+// retry calls try until it succeeds or ctx ends; then it tells the last error
+// that is not that end.
 func retry(ctx context.Context, what string, try func() error) error {
+	var last error
 	for {
 		err := try()
 		if err == nil {
 			return nil
 		}
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %w (last: %v)", what, context.Cause(ctx), err)
+			return fmt.Errorf("%s: %w (last: %v)", what, context.Cause(ctx), last)
 		case <-time.After(retryEvery):
 		}
 	}

@@ -1,6 +1,7 @@
 package stages
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -49,11 +50,7 @@ func (s *set) kernel() []builder.Input {
 	s.fail(err)
 	_, err = kernel.Merge(all)
 	s.fail(err)
-	if p.Compiler, err = kernel.CompilerID(s.ctx); err != nil {
-		// Without a compiler a finished kernel cannot be found by its key
-		// either: which one would have made it is unknown.
-		s.fail(err)
-	}
+	p.Compiler = s.compiler()
 	name := s.add(builder.Stage{
 		Name:    StageKernel,
 		Title:   "build the universal kernel, Linux " + p.Series,
@@ -62,6 +59,22 @@ func (s *set) kernel() []builder.Input {
 		Inputs:  s.packages(sourceGroup(p.Series), "source"),
 	}, p)
 	return []builder.Input{{Role: "kernel", Stage: name, Output: "kernel"}}
+}
+
+// compiler names the programs that would make the kernel. Without them a
+// finished one cannot be found by its key either: which would have made it is
+// unknown.
+func (s *set) compiler() string {
+	missing := kernel.MissingTools(s.ctx)
+	for _, m := range missing {
+		s.lacking[cmp.Or(m.Program, m.Header)] = lack{fault.New(fault.Environment, m.Err, install(m.Package)), m.Package}
+	}
+	if len(missing) > 0 {
+		return ""
+	}
+	id, err := kernel.CompilerID(s.ctx)
+	s.fail(err)
+	return id
 }
 
 // fail keeps the first error of planning.

@@ -35,7 +35,7 @@ func (o Options) Plan(ctx context.Context) (*Build, error) {
 	if err := o.checkMemory(); err != nil {
 		return nil, err
 	}
-	s := &set{Options: o, ctx: ctx, lacking: map[string]error{}}
+	s := &set{Options: o, ctx: ctx, lacking: map[string]lack{}}
 	b := &Build{}
 	s.tree(b)
 	kernel := s.kernel()

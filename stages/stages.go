@@ -97,9 +97,9 @@ type set struct {
 	ctx     context.Context
 	toolbox builder.Toolbox
 	stages  []builder.Stage
-	checks  []builder.Input  // what the scrub stands behind
-	targets []string         // stages that nothing else needs, and that must run
-	lacking map[string]error // programs that were not found
+	checks  []builder.Input // what the scrub stands behind
+	targets []string        // stages that nothing else needs, and that must run
+	lacking map[string]lack // programs that were not found
 	err     error
 }
 

@@ -46,11 +46,17 @@ func (s *set) versions(names ...string) map[string]string {
 		}
 		_, version, err := s.toolbox.Find(s.ctx, tool)
 		if err != nil {
-			s.lacking[name] = err
+			s.lacking[name] = lack{err, tool.Package}
 		}
 		found[name] = version
 	}
 	return found
+}
+
+// lack is a program that was not found, and the package that has it.
+type lack struct {
+	err error
+	pkg string
 }
 
 // checkTools makes one error of all programs that were not found.
@@ -58,23 +64,20 @@ func (s *set) checkTools() error {
 	if len(s.lacking) == 0 || s.ctx.Err() != nil {
 		return s.ctx.Err()
 	}
-	names := slices.Sorted(maps.Keys(s.lacking))
-	if len(names) == 1 {
-		return s.lacking[names[0]]
+	var errs []error
+	var packages []string
+	for _, name := range slices.Sorted(maps.Keys(s.lacking)) {
+		errs = append(errs, s.lacking[name].err)
+		packages = append(packages, s.lacking[name].pkg)
 	}
-	errs := make([]error, len(names))
-	for i, name := range names {
-		errs[i] = s.lacking[name]
+	if len(errs) == 1 {
+		return errs[0]
 	}
-	return fault.New(fault.Environment, fmt.Errorf("looking for the programs of the build:\n%s", errors.Join(errs...)), install(names...))
+	return fault.New(fault.Environment, fmt.Errorf("looking for the programs of the build:\n%s", errors.Join(errs...)), install(packages...))
 }
 
-// install is the command that brings programs.
-func install(names ...string) string {
-	var packages []string
-	for _, name := range names {
-		packages = append(packages, tools[name].Package)
-	}
+// install is the command that brings packages.
+func install(packages ...string) string {
 	slices.Sort(packages)
 	return "apt-get install " + strings.Join(slices.Compact(packages), " ")
 }
@@ -105,7 +108,7 @@ func toolComplaints(ctx context.Context, w *builder.Work, env []string, name str
 				"free some space, or name another folder with --cache-dir")
 		}
 		if errors.Is(err, exec.ErrNotFound) {
-			return "", fault.New(fault.Environment, fmt.Errorf("%s is not installed", name), install(name))
+			return "", fault.New(fault.Environment, fmt.Errorf("%s is not installed", name), install(tools[name].Package))
 		}
 		return "", fmt.Errorf("running %s: %w\n%s", name, err, lastLines(said, 12))
 	}
