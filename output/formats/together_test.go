@@ -24,11 +24,22 @@ import (
 // appliance is one that every format can write.
 func appliance(t *testing.T) output.Appliance {
 	t.Helper()
+	dir := t.TempDir()
+	file := func(name string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("content of "+name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
 	a := outputtest.Appliance()
-	a.Tree = outputtest.Tree(t)
-	a.Kernel.Image = filepath.Join(t.TempDir(), "vmlinuz")
-	if err := os.WriteFile(a.Kernel.Image, []byte("a kernel"), 0o644); err != nil {
-		t.Fatal(err)
+	a.Tree, a.Kernel.Image, a.Parts = outputtest.Tree(t), file("vmlinuz"), map[output.Part]string{}
+	for _, f := range formats.All() {
+		if asks, ok := f.(output.Asks); ok {
+			for _, part := range asks.Parts() {
+				a.Parts[part] = file(string(part))
+			}
+		}
 	}
 	return a
 }
