@@ -39,10 +39,21 @@ func Fuzz(f *testing.F, d sanitize.Driver, images ...string) {
 		if w, ok := fsys.(sanitize.Walker); ok {
 			_ = w.Walk(ctx, peek)
 		}
+		if r, ok := fsys.(sanitize.Rememberer); ok {
+			_ = r.Remnants(ctx, func(m sanitize.Remnant) error { return inside(t, m, image.Size()) })
+		}
 		if r, ok := fsys.(sanitize.Resealer); ok {
 			_ = r.Reseal(ctx, image)
 		}
 	})
+}
+
+// inside fails the test when a name stands where no byte is.
+func inside(t *testing.T, m sanitize.Remnant, size int64) error {
+	if m.Off < 0 || m.Off >= size || m.Name == "" {
+		t.Fatalf("the name %q at byte %d of %d", m.Name, m.Off, size)
+	}
+	return nil
 }
 
 // tiles reads the regions and fails the test when they do not tile the image.

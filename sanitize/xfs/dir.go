@@ -18,6 +18,7 @@ const (
 	dirAlign     = 8
 	direntHeader = 9 // inode number and length of the name
 	direntTag    = 2 // its own offset, at the end of an entry
+	unusedHeader = 4 // tag and length of an unused entry
 
 	dirBlockMagic   = 0x58443242 // "XD2B"
 	dirDataMagic    = 0x58443244 // "XD2D"
@@ -37,9 +38,11 @@ type dirent struct {
 // dirBlock is a block of a directory, which may be several blocks of the
 // filesystem.
 type dirBlock struct {
-	at   []disk.Extent // where it lies, in order
-	dead []disk.Extent // relative to its start
-	sum  int64         // offset of its checksum, 0 for none
+	at     []disk.Extent // where it lies, in order
+	dead   []disk.Extent // relative to its start
+	unused []disk.Extent // unused entries, of which most are dead
+	sum    int64         // offset of its checksum, 0 for none
+	data   []byte        // valid until the next block is read
 }
 
 // directory reads all blocks of directory n in their logical order.
@@ -66,6 +69,7 @@ func (f *filesystem) directory(ctx context.Context, n *inode, m fileMap, entry f
 			if err := readExtents(f.r, b, d.at); err != nil {
 				return err
 			}
+			d.data = b
 			if err := f.parseDirBlock(&d, b, logical*f.block, entry); err != nil {
 				return fmt.Errorf("reading block %d of directory %d: %w", logical, n.num, err)
 			}
@@ -121,9 +125,9 @@ func (f *filesystem) parseDirBlock(d *dirBlock, b []byte, off int64, entry func(
 		d.dead, err = f.hashIndex(b)
 		return err
 	case !f.v5 && magic == dirBlockMagic || f.v5 && magic == dirBlockMagicV5:
-		d.dead, err = f.blockEntries(b, entry)
+		err = f.blockEntries(d, b, entry)
 	case !f.v5 && magic == dirDataMagic || f.v5 && magic == dirDataMagicV5:
-		d.dead, err = f.entries(b, int64(len(b)), entry)
+		err = f.entries(d, b, int64(len(b)), entry)
 	default:
 		return fmt.Errorf("magic %#x", magic)
 	}
@@ -140,14 +144,14 @@ func (s *super) sum(off int64) int64 {
 }
 
 // blockEntries parses a directory of one block: its index is at the end.
-func (f *filesystem) blockEntries(b []byte, entry func(dirent) error) ([]disk.Extent, error) {
+func (f *filesystem) blockEntries(d *dirBlock, b []byte, entry func(dirent) error) error {
 	const tail, slot = 8, 8
 	count := int64(binary.BigEndian.Uint32(b[len(b)-tail:]))
 	end := int64(len(b)) - tail - count*slot
 	if count > int64(len(b))/slot || end < f.dirHeader() {
-		return nil, fmt.Errorf("%d entries in its index", count)
+		return fmt.Errorf("%d entries in its index", count)
 	}
-	return f.entries(b, end, entry)
+	return f.entries(d, b, end, entry)
 }
 
 // dirHeader returns the length of the header of a block of entries.
@@ -158,41 +162,45 @@ func (s *super) dirHeader() int64 {
 	return 16
 }
 
-// entries parses the entries that fill b up to end, and returns what is dead.
-func (f *filesystem) entries(b []byte, end int64, entry func(dirent) error) ([]disk.Extent, error) {
-	var dead []disk.Extent
-	be := binary.BigEndian
-	typeLen := int64(0)
-	if f.fileType {
-		typeLen = 1
+// typeLen returns how many bytes an entry has for the type of its file.
+func (s *super) typeLen() int64 {
+	if s.fileType {
+		return 1
 	}
+	return 0
+}
+
+// entries parses the entries that fill b up to end, and notes what is dead.
+func (f *filesystem) entries(d *dirBlock, b []byte, end int64, entry func(dirent) error) error {
+	be := binary.BigEndian
 	for off := f.dirHeader(); off < end; {
 		if end-off < dirAlign {
-			return nil, fmt.Errorf("an entry at byte %d is cut off", off)
+			return fmt.Errorf("an entry at byte %d is cut off", off)
 		}
 		if be.Uint16(b[off:]) == dirUnusedTag {
 			n := int64(be.Uint16(b[off+2:]))
 			if n < dirAlign || n%dirAlign != 0 || n > end-off {
-				return nil, fmt.Errorf("an unused entry at byte %d has length %d", off, n)
+				return fmt.Errorf("an unused entry at byte %d has length %d", off, n)
 			}
-			dead = append(dead, disk.Extent{Off: off + 4, Len: n - 4 - direntTag})
+			d.dead = append(d.dead, disk.Extent{Off: off + unusedHeader, Len: n - unusedHeader - direntTag})
+			d.unused = append(d.unused, disk.Extent{Off: off, Len: n})
 			off += n
 			continue
 		}
 		nameLen := int64(b[off+8])
-		used := direntHeader + nameLen + typeLen
+		used := direntHeader + nameLen + f.typeLen()
 		n := (used + direntTag + dirAlign - 1) &^ (dirAlign - 1)
 		if nameLen == 0 || n > end-off || int64(be.Uint16(b[off+n-direntTag:])) != off {
-			return nil, fmt.Errorf("an entry at byte %d is malformed", off)
+			return fmt.Errorf("an entry at byte %d is malformed", off)
 		}
-		dead = append(dead, disk.Extent{Off: off + used, Len: n - used - direntTag})
+		d.dead = append(d.dead, disk.Extent{Off: off + used, Len: n - used - direntTag})
 		e := dirent{be.Uint64(b[off:]), string(b[off+direntHeader : off+direntHeader+nameLen])}
 		if err := live(e, entry); err != nil {
-			return nil, err
+			return err
 		}
 		off += n
 	}
-	return dead, nil
+	return nil
 }
 
 // live hands on an entry that names another file.
@@ -214,12 +222,9 @@ func (f *filesystem) shortDir(n *inode, entry func(dirent) error) error {
 	if len(b) < 2 {
 		return malformed
 	}
-	count, numLen, typeLen := int(b[0]), 4, 0
+	count, numLen, typeLen := int(b[0]), 4, int(f.typeLen())
 	if b[1] > 0 {
 		numLen = 8
-	}
-	if f.fileType {
-		typeLen = 1
 	}
 	off := 2 + numLen
 	for range count {
