@@ -42,6 +42,9 @@ type Appliance struct {
 	// Firmware is "bios", "uefi", or "any" when the disk boots by both.
 	Firmware string
 	Ports    []int // TCP ports that the app listens on
+	// Disks are further disks of the machine, for formats that describe one with
+	// several.
+	Disks []disk.Reader
 	// About is what people are told and asked.
 	About About
 	// Kernel is for formats that boot it directly, without the disk's boot

@@ -3,9 +3,9 @@ package ovf
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/imgbuild/imgbuild/disk"
@@ -23,31 +23,35 @@ const (
 )
 
 // archiveSink writes an OVA (DSP0243 section 5.3): descriptor, manifest, the
-// signature if there is one, and the disk, so that an importer can check the
-// disk while it streams by. The disk is
-// written at its place; the room before it suits the longest descriptor there
-// can be, and blanks behind the text fill the rest.
+// signature if there is one, and the disks, so that an importer can check a
+// disk while it streams by. The first is written at its place; the room before
+// it suits the longest descriptor there can be, and blanks behind the text fill
+// the rest. Further disks follow when it is complete.
 type archiveSink struct {
 	disk.Sink
 	about *descriptor
+	more  func(w io.WriterAt, i int) error
 	stem  string
 	file  *output.Pending
 	room  int   // of the descriptor, in bytes
-	start int64 // of the disk
+	start int64 // of the first disk
 }
 
-func beginOVA(d *descriptor, stem string, dir *output.Dir, size int64) (output.Sink, error) {
-	s := &archiveSink{about: d, stem: stem}
+func beginOVA(ctx context.Context, d *descriptor, stem string, dir *output.Dir, size int64) (output.Sink, error) {
+	s := &archiveSink{about: d, more: d.more(ctx, stem), stem: stem}
 	// Names that do not fit an archive are refused before the disk is read.
-	err := writeHeader(io.Discard, s.diskName(), 0, d.Created)
+	files := d.unwritten(stem)
+	for _, f := range files {
+		if err := writeHeader(io.Discard, f.name, 0, d.Created); err != nil {
+			return nil, err
+		}
+	}
+	longest, err := d.text(files)
 	if err != nil {
 		return nil, err
 	}
-	if s.room, err = d.room(s.diskName()); err != nil {
-		return nil, err
-	}
-	manifest := d.manifest(s.ovfName(), nil, s.diskName(), strings.Repeat("0", 2*d.hash.Size()))
-	before, err := s.before(make([]byte, s.room), manifest)
+	s.room = len(longest)
+	before, err := s.before(longest, d.manifest(s.ovfName(), nil, files))
 	if err != nil {
 		return nil, err
 	}
@@ -55,41 +59,35 @@ func beginOVA(d *descriptor, stem string, dir *output.Dir, size int64) (output.S
 	if s.file, err = dir.Create(stem + ".ova"); err != nil {
 		return nil, err
 	}
-	if s.Sink, err = vmdk.Create(io.NewOffsetWriter(s.file, s.start), size, vmdk.Options{Name: s.diskName()}); err != nil {
+	if s.Sink, err = vmdk.Create(io.NewOffsetWriter(s.file, s.start), size, vmdk.Options{Name: files[0].name}); err != nil {
 		s.file.Abort()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *archiveSink) ovfName() string  { return s.stem + ".ovf" }
-func (s *archiveSink) diskName() string { return s.stem + "-disk1.vmdk" }
+func (s *archiveSink) ovfName() string { return s.stem + ".ovf" }
 
-// Close implements disk.Sink: it finishes the disk and fills in what is before
+// Close implements disk.Sink: it finishes the disk, and fills in what is before
 // and behind it.
 func (s *archiveSink) Close() error {
 	if err := s.Sink.Close(); err != nil {
 		return err
 	}
-	info, err := s.file.Stat()
+	files, end, err := s.disks()
 	if err != nil {
 		return err
 	}
-	length := info.Size() - s.start
-	f, sum, err := s.about.examine(s.diskName(), io.NewSectionReader(s.file, s.start, length), length)
-	if err != nil {
-		return err
-	}
-	text, err := s.about.text(f)
+	text, err := s.about.text(files)
 	if err != nil {
 		return err
 	}
 	text = append(text, bytes.Repeat([]byte{'\n'}, s.room-len(text))...)
-	head, err := s.before(text, s.about.manifest(s.ovfName(), text, f.name, sum))
+	head, err := s.before(text, s.about.manifest(s.ovfName(), text, files))
 	if err != nil {
 		return err
 	}
-	if err := writeHeader(head, f.name, f.size, s.about.Created); err != nil {
+	if err := writeHeader(head, files[0].name, files[0].size, s.about.Created); err != nil {
 		return err
 	}
 	if int64(head.Len()) != s.start {
@@ -98,8 +96,42 @@ func (s *archiveSink) Close() error {
 	if _, err := s.file.WriteAt(head.Bytes(), 0); err != nil {
 		return err
 	}
-	end := s.start + blocks(f.size) + 2*tarBlock
+	end += 2 * tarBlock
 	return s.file.Truncate((end + tarRecord - 1) / tarRecord * tarRecord)
+}
+
+// disks writes the further disks behind the first, and describes all. end is
+// where the last member ends.
+func (s *archiveSink) disks() (files []diskFile, end int64, err error) {
+	start := s.start
+	for i := range s.about.sizes {
+		if i > 0 {
+			start = end + tarBlock
+			if err := s.more(io.NewOffsetWriter(s.file, start), i); err != nil {
+				return nil, 0, err
+			}
+		}
+		info, err := s.file.Stat()
+		if err != nil {
+			return nil, 0, err
+		}
+		length := info.Size() - start
+		f, err := s.about.examine(diskName(s.stem, i), io.NewSectionReader(s.file, start, length), length)
+		if err != nil {
+			return nil, 0, err
+		}
+		if i > 0 {
+			var header bytes.Buffer
+			if err := writeHeader(&header, f.name, f.size, s.about.Created); err != nil {
+				return nil, 0, err
+			}
+			if _, err := s.file.WriteAt(header.Bytes(), end); err != nil {
+				return nil, 0, err
+			}
+		}
+		files, end = append(files, f), start+blocks(f.size)
+	}
+	return files, end, nil
 }
 
 // before returns the members that stand before the disk.

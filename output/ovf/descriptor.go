@@ -24,25 +24,32 @@ type descriptor struct {
 	machines []machine
 	hash     hash
 	signer   *signer // nil for none
-	size     int64   // of the disk, in bytes
+	sizes    []int64 // of the disks, in bytes
 }
 
-// diskFile describes the VMDK.
+// diskFile describes a VMDK.
 type diskFile struct {
 	name string
 	// size is that of the file, populated that of the grains in it before
 	// compression, in bytes.
 	size, populated int64
+	sum             string // of the file, in hexadecimal
 }
 
-// room is at least as long as the text for any sizes of the disk's file.
-func (d *descriptor) room(name string) (int, error) {
-	text, err := d.text(diskFile{name, math.MaxInt64, math.MaxInt64})
-	return len(text), err
+// unwritten stand for files of any size.
+func (d *descriptor) unwritten(stem string) []diskFile {
+	var files []diskFile
+	for i := range d.sizes {
+		files = append(files, diskFile{diskName(stem, i), math.MaxInt64, math.MaxInt64, strings.Repeat("0", 2*d.hash.Size())})
+	}
+	return files
 }
+
+// diskName is the name of the file of a disk, which people count from one.
+func diskName(stem string, i int) string { return fmt.Sprintf("%s-disk%d.vmdk", stem, i+1) }
 
 // text returns the descriptor.
-func (d *descriptor) text(f diskFile) ([]byte, error) {
+func (d *descriptor) text(files []diskFile) ([]byte, error) {
 	if d.Memory <= 0 || d.CPUs <= 0 {
 		return nil, fmt.Errorf("describing the machine: it has %d processors and %d bytes of memory", d.CPUs, d.Memory)
 	}
@@ -50,26 +57,30 @@ func (d *descriptor) text(f diskFile) ([]byte, error) {
 	b.WriteString(xml.Header)
 	e := xml.NewEncoder(&b)
 	e.Indent("", "  ")
-	if err := e.Encode(d.envelope(f)); err != nil {
+	if err := e.Encode(d.envelope(files)); err != nil {
 		return nil, fmt.Errorf("describing the machine: %w", err)
 	}
 	b.WriteByte('\n')
 	return b.Bytes(), nil
 }
 
-func (d *descriptor) envelope(f diskFile) envelope {
+func (d *descriptor) envelope(files []diskFile) envelope {
 	e := envelope{
 		Default: nsOVF, OVF: nsOVF, RASD: nsRASD, VSSD: nsVSSD, VMW: nsVMW, Lang: "en-US",
-		References: []fileRef{{Href: f.name, ID: "file1", Size: f.size}},
-		Disks: diskSection{Info: "The disks of the appliance", Disk: diskElement{
-			// VMDK counts in sectors; importers compare the two capacities.
-			Capacity: (d.size + disk.SectorSize - 1) / disk.SectorSize * disk.SectorSize,
-			Units:    "byte", ID: "vmdisk1", File: "file1", Format: diskFormat, Populated: f.populated,
-		}},
+		Disks:    diskSection{Info: "The disks of the appliance"},
 		Networks: networkSection{Info: "The networks of the appliance"},
 		Options:  d.options(),
 		System:   d.system(),
 		Strings:  d.bundles(),
+	}
+	for i, f := range files {
+		file := fmt.Sprintf("file%d", i+1)
+		e.References = append(e.References, fileRef{Href: f.name, ID: file, Size: f.size})
+		e.Disks.Disks = append(e.Disks.Disks, diskElement{
+			// VMDK counts in sectors; importers compare the two capacities.
+			Capacity: (d.sizes[i] + disk.SectorSize - 1) / disk.SectorSize * disk.SectorSize,
+			Units:    "byte", ID: fmt.Sprintf("vmdisk%d", i+1), File: file, Format: diskFormat, Populated: f.populated,
+		})
 	}
 	for _, n := range d.networks() {
 		e.Networks.Networks = append(e.Networks.Networks,

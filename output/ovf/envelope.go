@@ -47,8 +47,8 @@ type fileRef struct {
 }
 
 type diskSection struct {
-	Info string `xml:"Info"`
-	Disk diskElement
+	Info  string `xml:"Info"`
+	Disks []diskElement
 }
 
 type diskElement struct {

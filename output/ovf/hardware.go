@@ -2,7 +2,9 @@ package ovf
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
 )
 
@@ -15,7 +17,7 @@ const (
 	itemDisk
 	itemCDController
 	itemCD
-	itemAdapter // the first of them
+	itemAdapter // the first of them; further disks come after the last
 )
 
 // isoTransport asks the hypervisor to hand the properties over on a CD
@@ -53,12 +55,8 @@ func (d *descriptor) items(m machine) []item {
 	}
 	items = append(items,
 		item{Address: "0", Description: m.controller.name, ElementName: m.controller.name,
-			InstanceID: itemController, Subtype: m.controller.model, Type: m.controller.kind},
-		item{AddressOnParent: "0", ElementName: "Disk 1", HostResource: "ovf:/disk/vmdisk1",
-			InstanceID: itemDisk, Parent: itemController, Type: cimDisk})
-	if len(d.About.Properties) > 0 {
-		items = append(items, m.cd()...)
-	}
+			InstanceID: itemController, Subtype: m.controller.model, Type: m.controller.kind})
+	items = append(items, d.drives(m)...)
 	for i, n := range d.networks() {
 		items = append(items, item{AddressOnParent: fmt.Sprint(7 + i), Automatic: "true", Connection: n.Name, Description: "Network card",
 			ElementName: fmt.Sprintf("Ethernet %d", i+1), InstanceID: itemAdapter + i, Subtype: m.adapter, Type: cimEthernet})
@@ -86,19 +84,73 @@ func (m machine) memory(bytes int64, option string) item {
 	return it
 }
 
-// cd is an empty CD drive: at the controller of the disk, unless that takes
-// disks of SCSI only.
-func (m machine) cd() []item {
-	drive := item{Required: "false", AddressOnParent: "1", Automatic: "false", ElementName: "CD 1",
-		InstanceID: itemCD, Parent: itemController, Type: cimCD}
-	if m.controller.kind != cimSCSI {
-		return []item{drive}
+// drives are the disks and, when there are properties, an empty CD drive; with
+// the second IDE controller, if one is needed: for more than two drives, or for a
+// CD beside disks of SCSI.
+func (d *descriptor) drives(m machine) []item {
+	var disks, cd []item
+	second := item{Address: "1", Description: "IDE controller", ElementName: "IDE controller", InstanceID: itemCDController, Type: cimIDE}
+	needed := false
+	for i := range d.sizes {
+		id := itemDisk
+		if i > 0 {
+			id = itemAdapter + len(d.networks()) + i - 1
+		}
+		parent, address := m.controller.place(i)
+		needed = needed || parent == itemCDController
+		disks = append(disks, item{AddressOnParent: fmt.Sprint(address), ElementName: fmt.Sprintf("Disk %d", i+1),
+			HostResource: fmt.Sprintf("ovf:/disk/vmdisk%d", i+1), InstanceID: id, Parent: parent, Type: cimDisk})
 	}
-	drive.AddressOnParent, drive.Parent = "0", itemCDController
-	return []item{
-		{Address: "0", Description: "IDE controller", ElementName: "IDE controller", InstanceID: itemCDController, Type: cimIDE},
-		drive,
+	if len(d.About.Properties) > 0 {
+		parent, address := m.controller.place(len(d.sizes))
+		if m.controller.kind == cimSCSI {
+			second.Address, parent, address = "0", itemCDController, 0
+		}
+		needed = needed || parent == itemCDController
+		cd = []item{{Required: "false", AddressOnParent: fmt.Sprint(address), Automatic: "false", ElementName: "CD 1",
+			InstanceID: itemCD, Parent: parent, Type: cimCD}}
 	}
+	if needed && m.controller.kind == cimIDE {
+		return slices.Concat([]item{second}, disks, cd)
+	}
+	if needed {
+		return slices.Concat(disks, []item{second}, cd)
+	}
+	return slices.Concat(disks, cd)
+}
+
+// place is where the drive of that index, from zero, is plugged in: an IDE
+// controller takes two, and SCSI controllers have the address 7 themselves.
+func (c controller) place(i int) (parent, address int) {
+	switch {
+	case c.kind == cimIDE:
+		return []int{itemController, itemCDController}[min(i/2, 1)], i % 2
+	case c.kind == cimSCSI && i >= 7:
+		return itemController, i + 1
+	}
+	return itemController, i
+}
+
+// fits refuses more drives than a controller takes: two IDE controllers take
+// four, one of SCSI 15, one of SATA 30.
+func (d *descriptor) fits() error {
+	for _, m := range d.machines {
+		drives, most := len(d.sizes), 15
+		if m.controller.kind != cimSCSI && len(d.About.Properties) > 0 {
+			drives++ // the CD
+		}
+		switch m.controller.kind {
+		case cimIDE:
+			most = 4
+		case cimOtherStorage:
+			most = 30
+		}
+		if drives > most {
+			return fault.New(fault.Usage, fmt.Errorf("describing the machine: it has %d drives, and its %s takes %d", drives, m.controller.name, most),
+				"choose another hypervisor, or fewer disks")
+		}
+	}
+	return nil
 }
 
 // networks are those of the appliance, or the one that the importer's own

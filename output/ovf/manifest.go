@@ -22,9 +22,13 @@ func (h hash) sum(r io.Reader) (string, error) {
 	return hex.EncodeToString(digest.Sum(nil)), nil
 }
 
-// manifest returns the text of NAME.mf. sum is the digest of the disk.
-func (d *descriptor) manifest(ovfName string, ovf []byte, diskName, sum string) []byte {
+// manifest returns the text of NAME.mf.
+func (d *descriptor) manifest(ovfName string, ovf []byte, files []diskFile) []byte {
 	h := d.hash.New()
 	h.Write(ovf)
-	return []byte(d.hash.manifestLine(ovfName, hex.EncodeToString(h.Sum(nil))) + d.hash.manifestLine(diskName, sum))
+	text := d.hash.manifestLine(ovfName, hex.EncodeToString(h.Sum(nil)))
+	for _, f := range files {
+		text += d.hash.manifestLine(f.name, f.sum)
+	}
+	return []byte(text)
 }

@@ -7,7 +7,7 @@
 // and [OVF] the loose files NAME.ovf, NAME.mf and NAME-disk1.vmdk. The disk is
 // a streamOptimized VMDK. It is written once: in an archive, right at its
 // place behind room for the descriptor and the manifest, which are filled in
-// when its size is known.
+// when its size is known. Further disks of the machine follow it.
 //
 // One package fits one kind of importer best, so there is a choice of five:
 //
@@ -103,7 +103,7 @@ func (f OVF) New(options json.RawMessage) (output.Writer, error) {
 }
 
 // begin opens the files of a format.
-type begin func(d *descriptor, stem string, dir *output.Dir, size int64) (output.Sink, error)
+type begin func(ctx context.Context, d *descriptor, stem string, dir *output.Dir, size int64) (output.Sink, error)
 
 // names is a word or a list of words.
 type names []string
@@ -153,8 +153,15 @@ func newWriter(f output.Format, options json.RawMessage, begin begin) (output.Wr
 }
 
 // Begin implements output.Writer.
-func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
-	return w.begin(&descriptor{Appliance: a, machines: w.machines, hash: w.hash, signer: w.signer, size: size}, a.Name, dir, size)
+func (w writer) Begin(ctx context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
+	d := &descriptor{Appliance: a, machines: w.machines, hash: w.hash, signer: w.signer, sizes: []int64{size}}
+	for _, more := range a.Disks {
+		d.sizes = append(d.sizes, more.Size())
+	}
+	if err := d.fits(); err != nil {
+		return nil, err
+	}
+	return w.begin(ctx, d, a.Name, dir, size)
 }
 
 // hash is a digest that manifests know.
