@@ -36,7 +36,8 @@ archive (for Google Compute Engine, a Vagrant box) or in a container image (a
 containerDisk of KubeVirt) into a file. The format is told by the suffix of OUT, or by --format:
 ` + strings.Join(convert.Formats(), ", ") + `.
 
-The disk keeps every byte. What a package says beside it, and the new format
+The disk keeps every byte. A package that becomes another package keeps all disks of
+its machine; of several machines the first. What a package says beside it, and the new format
 has no place for, is reported as lost. Files get their names when they are
 complete; what was there before is replaced then. Other files that an image
 builds on are followed when they lie in its folder. A raw disk may be
@@ -64,7 +65,7 @@ compressed is unpacked into the folder for temporary files first ($TMPDIR).`,
 	flags := cmd.Flags()
 	flags.StringVarP(&f.format, "format", "f", "", "format of OUT (default: by its suffix)")
 	flags.StringArrayVar(&f.options, "option", nil, "option of the format, as a recipe has it: --option type=fixed")
-	flags.StringVar(&f.disk, "disk", "", "which disk of a package or archive, by its ID or file name")
+	flags.StringVar(&f.disk, "disk", "", "which disk of a package or archive, by its ID or file name (default: the only one; all when OUT is a package)")
 	flags.IntVar(&f.cpus, "cpus", 0, "processors that a package describes (default: as the source, or 1)")
 	flags.StringVarP(&f.memory, "memory", "m", "", "memory that a package describes, such as 512MiB (default: as the source, or 512MiB)")
 	return cmd

@@ -3,7 +3,7 @@
 //
 //	result, err := convert.Run(ctx, convert.Options{In: "old.vmdk", Out: "new.qcow2"})
 //
-// A disk keeps every byte. What a description says beside the disk may have no
+// A disk keeps every byte, and a machine all its disks. What a description says beside the disk may have no
 // place in the new format: the result lists what was lost. The new files have
 // their names when they are complete; what was there before under a name is
 // replaced then, and stays as it was when the conversion fails.
@@ -31,7 +31,8 @@ type Options struct {
 	// FormatOptions are those of the format, as a recipe has them.
 	FormatOptions map[string]any
 	// Disk chooses one of a package's, by its ID or the name of its file. It
-	// may be empty when there is but one.
+	// may be empty when there is but one, or when a package becomes another: all
+	// disks of its machine are kept then.
 	Disk string
 	// CPUs and Memory, in bytes, are for a package whose source does not tell
 	// them, or tells others.
@@ -51,8 +52,9 @@ type Result struct {
 	Source     string `json:"source"`
 	DiskFormat string `json:"diskFormat"`
 	Format     string `json:"format"`
-	// Size is the virtual size of the disk, in bytes.
+	// Size is the virtual size of the disks, in bytes, and Disks their number.
 	Size  int64         `json:"size"`
+	Disks int           `json:"disks"`
 	Files []output.File `json:"files"`
 	// Lost is what the source says and the new files do not. Assumed is what
 	// they say and the source does not.
@@ -70,7 +72,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, fault.New(fault.Usage, err)
 	}
-	src, err := openSource(ctx, o.In, o.Disk)
+	src, err := openSource(ctx, o.In, o.Disk, t.machine)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +80,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := notItself(o.In, o.Out); err != nil {
 		return nil, err
 	}
-	r := &Result{Source: src.Format, DiskFormat: src.diskFormat, Format: t.format, Size: src.disk.Size(), Lost: []string{}, Assumed: []string{}}
+	r := &Result{Source: src.Format, DiskFormat: src.diskFormat, Format: t.format, Size: src.size(), Disks: len(src.chosen), Lost: []string{}, Assumed: []string{}}
 	a := r.describe(o, t, src)
 	if r.Files, err = write(ctx, a, src.disk, t, selected, o.Progress); err != nil {
 		return nil, err

@@ -138,6 +138,60 @@ func TestPackage(t *testing.T) {
 	}
 }
 
+// twoDisks makes a package of a machine with two disks and one beside it, as
+// somebody else would: each disk of its own format, one of them blank.
+func twoDisks(t *testing.T) (path, first, second string) {
+	t.Helper()
+	dir := t.TempDir()
+	first, second = sample(t, "mixed"), sample(t, "1 MiB")
+	run(t, first, filepath.Join(dir, "a.vmdk"))
+	run(t, second, filepath.Join(dir, "b.qcow2"))
+	run(t, second, filepath.Join(dir, "c.vmdk"))
+	path = filepath.Join(dir, "two.ovf")
+	text, err := os.ReadFile("testdata/two.ovf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path, first, second
+}
+
+// TestSeveralDisks keeps both disks of a machine, in their order, and tells what
+// stays behind.
+func TestSeveralDisks(t *testing.T) {
+	in, first, second := twoDisks(t)
+	dir := t.TempDir()
+	for _, suffix := range []string{".ova", ".ovf"} {
+		out := filepath.Join(dir, "out"+suffix)
+		r := run(t, in, out)
+		text := strings.Join(r.Lost, "\n")
+		if r.Disks != 2 || r.Size != 9<<20 || !strings.Contains(text, "disk: blank of 4194304 bytes") || !strings.Contains(text, "disk: other of 1048576 bytes") ||
+			strings.Contains(text, "disk: one") || strings.Contains(text, "disk: two") {
+			t.Errorf("%d disks of %d bytes, lost:\n%s", r.Disks, r.Size, text)
+		}
+		for name, want := range map[string]string{"vmdisk1": second, "vmdisk2": first} {
+			back := filepath.Join(dir, "back.raw")
+			if _, err := convert.Run(t.Context(), convert.Options{In: out, Out: back, Disk: name}); err != nil {
+				t.Fatal(err)
+			}
+			same(t, back, want)
+		}
+		again := filepath.Join(dir, "again"+suffix)
+		if r := run(t, out, again); r.Disks != 2 || strings.Contains(strings.Join(r.Lost, "\n"), "disk") {
+			t.Errorf("of our own package %d disks were kept, lost %q", r.Disks, r.Lost)
+		}
+	}
+	if _, err := convert.Run(t.Context(), convert.Options{In: in, Out: filepath.Join(dir, "x.raw")}); fault.KindOf(err) != fault.Usage {
+		t.Errorf("the error is %v", err)
+	}
+	r, err := convert.Run(t.Context(), convert.Options{In: in, Out: filepath.Join(dir, "one.ova"), Disk: "one"})
+	if err != nil || r.Disks != 1 || !strings.Contains(strings.Join(r.Lost, "\n"), "disk: two") {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // TestRepeat converts twice: the files are the same.
 func TestRepeat(t *testing.T) {
 	raw, dir := sample(t, "islands"), t.TempDir()

@@ -33,6 +33,7 @@ func (r *Result) describe(o Options, t target, src *opened) output.Appliance {
 		}
 		return a
 	}
+	a.Disks = src.more
 	a.Version, a.Vendor, a.Description, a.Firmware = m.Version, m.Vendor, m.Annotation, firmware(m.Firmware)
 	if a.CPUs == 0 {
 		a.CPUs = r.assume(m.CPUs > 0, m.CPUs, defaultCPUs, "%d processor")
@@ -58,23 +59,23 @@ func (r *Result) assume(told bool, value, fallback int, text string) int {
 	return fallback
 }
 
-// machine returns the machine that has the disk, and notes what else is in the
+// machine returns the machine that has the disks, and notes what else is in the
 // package.
 func (r *Result) machine(src *opened) ovf.Machine {
 	var found *ovf.Machine
 	for i, m := range src.Package.Machines {
-		has := false
+		mine := false
 		for _, d := range m.Disks {
-			has = has || d == src.chosen.ID
+			mine = mine || d == src.chosen[0].ID
 		}
-		if has && found == nil {
+		if mine && found == nil {
 			found = &src.Package.Machines[i]
 		} else {
 			r.lose("machine", m.ID)
 		}
 	}
 	for _, d := range src.Package.Disks {
-		if d.ID != src.chosen.ID {
+		if !has(src.chosen, d.ID) {
 			r.lose("disk", fmt.Sprintf("%s of %d bytes", d.ID, d.Capacity))
 		}
 	}
