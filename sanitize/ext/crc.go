@@ -1,9 +1,6 @@
 package ext
 
-import (
-	"encoding/binary"
-	"hash/crc32"
-)
+import "hash/crc32"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -11,7 +8,12 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // the standard library adds at both ends.
 func crc(seed uint32, p []byte) uint32 { return ^crc32.Update(^seed, castagnoli, p) }
 
-// crcUint32 continues a checksum over a little-endian number.
+// crcUint32 continues a checksum over a little-endian number, byte by byte: so
+// short a row is not worth a call.
 func crcUint32(seed, n uint32) uint32 {
-	return crc(seed, binary.LittleEndian.AppendUint32(nil, n))
+	for range 4 {
+		seed = castagnoli[byte(seed)^byte(n)] ^ seed>>8
+		n >>= 8
+	}
+	return seed
 }

@@ -66,30 +66,32 @@ func (f *filesystem) inode(num uint32) (*inode, error) {
 	if err := sanitize.ReadFull(f.r, raw, f.groups[g].inodeTable*f.block+i*f.inodeSize); err != nil {
 		return nil, fmt.Errorf("reading inode %d: %w", num, err)
 	}
-	return f.parseInode(num, raw)
+	n := new(inode)
+	return n, f.parseInto(n, num, raw)
 }
 
-func (f *filesystem) parseInode(num uint32, raw []byte) (*inode, error) {
+// parseInto parses the record of inode num, which n keeps.
+func (f *filesystem) parseInto(n *inode, num uint32, raw []byte) error {
 	le := binary.LittleEndian
-	n := &inode{num: num, raw: raw, mode: le.Uint16(raw), flags: le.Uint32(raw[offInodeFlags:])}
+	*n = inode{num: num, raw: raw, mode: le.Uint16(raw), flags: le.Uint32(raw[offInodeFlags:])}
 	n.size = int64(le.Uint32(raw[4:]))
 	if kind := n.kind(); kind == modeRegular || kind == modeDir || num < f.firstInode {
 		n.size |= int64(le.Uint32(raw[offSizeHigh:])) << 32
 	}
 	if n.size < 0 {
-		return nil, fmt.Errorf("inode %d has a negative size", num)
+		return fmt.Errorf("inode %d has a negative size", num)
 	}
 	n.acl = int64(le.Uint32(raw[offACL:])) | int64(le.Uint16(raw[offACLHigh:]))<<32
 	if n.acl != 0 && (n.acl < f.firstData || n.acl >= f.blocks) {
-		return nil, fmt.Errorf("inode %d has attributes in block %d of %d", num, n.acl, f.blocks)
+		return fmt.Errorf("inode %d has attributes in block %d of %d", num, n.acl, f.blocks)
 	}
 	if len(raw) > inodeOldSize {
 		n.extra = int64(le.Uint16(raw[offExtraSize:]))
 		if n.extra > int64(len(raw))-inodeOldSize || n.extra%4 != 0 {
-			return nil, fmt.Errorf("inode %d uses %d extra bytes", num, n.extra)
+			return fmt.Errorf("inode %d uses %d extra bytes", num, n.extra)
 		}
 	}
-	return n, nil
+	return nil
 }
 
 func (n *inode) kind() uint16         { return n.mode & modeMask }

@@ -14,21 +14,22 @@ const deviceLen = 12
 // it take.
 const extraLen = 4
 
-// deadInRecord returns what is dead in the record of n, ascending, relative to
-// its start: words of i_block that n has no use for, and what follows its extra
-// fields, but for attributes.
-func (f *filesystem) deadInRecord(n *inode) ([]disk.Extent, error) {
+// deadInRecord appends to dead what is dead in the record of n, ascending,
+// relative to its start: words of i_block that n has no use for, and what
+// follows its extra fields, but for attributes.
+func (f *filesystem) deadInRecord(n *inode, dead []disk.Extent) ([]disk.Extent, error) {
 	area, ok, err := n.xattrBody()
 	if err != nil {
 		return nil, err
 	}
-	dead := n.unusedWords()
 	if n.kind() == modeDir && n.has(flagInline) {
 		gaps, err := f.entries(n, n.iBlock()[inlineParent:], func(dirent) {})
 		if err != nil {
 			return nil, err
 		}
-		dead = shift(gaps, offIBlock+inlineParent)
+		dead = append(dead, shift(gaps, offIBlock+inlineParent)...)
+	} else if used := n.usedWords(); used < iBlockLen {
+		dead = append(dead, disk.Extent{Off: offIBlock + used, Len: iBlockLen - used})
 	}
 	// The length of the extra fields is the first of them.
 	start, end := inodeOldSize+max(n.extra, extraLen), int64(len(n.raw))
@@ -48,26 +49,22 @@ func (f *filesystem) deadInRecord(n *inode) ([]disk.Extent, error) {
 	return dead, nil
 }
 
-// unusedWords returns the end of i_block that n does not use.
-func (n *inode) unusedWords() []disk.Extent {
-	used := int64(iBlockLen)
+// usedWords returns how many bytes of i_block n uses.
+func (n *inode) usedWords() int64 {
 	switch {
 	case n.fastSymlink():
-		used = n.size
+		return n.size
 	case n.kind() == modeRegular && n.has(flagInline):
-		used = min(n.size, iBlockLen)
+		return min(n.size, iBlockLen)
 	case n.kind() == modeChar || n.kind() == modeBlock:
-		used = deviceLen
+		return deviceLen
 	case n.kind() == modeFIFO || n.kind() == modeSocket:
-		used = 0
+		return 0
 	case n.kind() != 0 && n.mapped() && n.has(flagExtents):
 		entries := int64(binary.LittleEndian.Uint16(n.iBlock()[2:]))
-		used = min(extentHeader+entries*extentEntry, iBlockLen)
+		return min(extentHeader+entries*extentEntry, iBlockLen)
 	}
-	if used == iBlockLen {
-		return nil
-	}
-	return []disk.Extent{{Off: offIBlock + used, Len: iBlockLen - used}}
+	return iBlockLen
 }
 
 // deadInline returns what is dead in the part of inline data that is stored as

@@ -32,7 +32,7 @@ func (f *filesystem) Survey(ctx context.Context, file func(sanitize.File) error,
 		}
 	}
 	end := f.blocks * f.block
-	t := &tables{f: f, ctx: ctx, group: a.tables, emit: emit}
+	t := &tables{f: f, ctx: ctx, group: a.tables, emit: emit, reader: tableReader{f: f, r: f.contents}}
 	u := &usage{f: f, ctx: ctx, group: -1, emit: t.region, pieces: a.pieces}
 	if err := sanitize.Tile(a.pieces, 0, end, u.claimed, u.unclaimed); err != nil {
 		return err

@@ -148,7 +148,7 @@ func (f *filesystem) orphansIdle(ctx context.Context) (bool, error) {
 			if err := sanitize.ReadFull(f.r, b, (r.phys+i)*f.block); err != nil {
 				return false, err
 			}
-			if !allZero(b[:f.block-orphanTail]) {
+			if !disk.IsZero(b[:f.block-orphanTail]) {
 				return false, nil
 			}
 		}

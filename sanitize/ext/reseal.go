@@ -1,6 +1,7 @@
 package ext
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -27,19 +28,16 @@ func (f *filesystem) Reseal(ctx context.Context, w disk.Writer) error {
 	if !f.hasChecksums() {
 		return nil
 	}
+	t := tableReader{f: &after, r: w}
 	for g := range after.groupCount() {
-		used, err := after.inodesInUse(g)
+		err := t.group(g, func(n *inode, off int64) error {
+			if err := s.inode(n, off); err != nil {
+				return fmt.Errorf("resealing inode %d: %w", n.num, err)
+			}
+			return nil
+		})
 		if err != nil {
 			return err
-		}
-		for i := range after.inodesPerGroup {
-			if used == nil || !used.set(i) {
-				continue
-			}
-			num := uint32(g*after.inodesPerGroup + i + 1)
-			if err := s.inode(num, after.groups[g].inodeTable*after.block+i*after.inodeSize); err != nil {
-				return fmt.Errorf("resealing inode %d: %w", num, err)
-			}
 		}
 	}
 	return nil
@@ -55,28 +53,26 @@ type sealer struct {
 
 // put writes a checksum at off unless it stands there already.
 func (s *sealer) put(old []byte, sum uint32, off int64) error {
-	p := binary.LittleEndian.AppendUint32(nil, sum)[:len(old)]
-	if string(p) == string(old) {
+	var p [4]byte
+	binary.LittleEndian.PutUint32(p[:], sum)
+	if string(p[:len(old)]) == string(old) {
 		return nil
 	}
-	_, err := s.w.WriteAt(p, off)
+	_, err := s.w.WriteAt(bytes.Clone(p[:len(old)]), off)
 	return err
 }
 
-func (s *sealer) inode(num uint32, off int64) error {
+// inode seals the record of n, which begins at byte off, and what n leads to.
+func (s *sealer) inode(n *inode, off int64) error {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
-	n, err := s.f.inode(num)
-	if err != nil {
-		return err
-	}
-	if n.acl != 0 && num != inodeResize {
+	if n.acl != 0 && n.num != inodeResize {
 		if err := s.attributes(n.acl); err != nil {
 			return err
 		}
 	}
-	if num != inodeResize {
+	if n.num != inodeResize && s.f.sealsMapped(n) {
 		m, err := s.f.mapping(s.ctx, n, nil)
 		if err != nil {
 			return err
@@ -102,14 +98,16 @@ func (s *sealer) inode(num uint32, off int64) error {
 // record seals the record itself: 32 bits where the extra fields have room
 // for the upper half.
 func (s *sealer) record(n *inode, off int64) error {
-	raw, wide := append([]byte(nil), n.raw...), n.extra >= offChecksumHigh+2-inodeOldSize
-	clear(raw[offChecksumLow : offChecksumLow+2])
-	if wide {
-		clear(raw[offChecksumHigh : offChecksumHigh+2])
-	}
-	sum := crc(n.seed(s.f.super), raw)
-	if allZero(n.raw) {
+	if disk.IsZero(n.raw) {
 		return nil // never written: no checksum is expected there
+	}
+	const low, high = offChecksumLow, offChecksumHigh
+	wide := n.extra >= high+2-inodeOldSize
+	sum := crc(crc(n.seed(s.f.super), n.raw[:low]), noSum)
+	if wide {
+		sum = crc(crc(crc(sum, n.raw[low+2:high]), noSum), n.raw[high+2:])
+	} else {
+		sum = crc(sum, n.raw[low+2:])
 	}
 	if err := s.put(n.raw[offChecksumLow:offChecksumLow+2], sum, off+offChecksumLow); err != nil || !wide {
 		return err
@@ -117,13 +115,16 @@ func (s *sealer) record(n *inode, off int64) error {
 	return s.put(n.raw[offChecksumHigh:offChecksumHigh+2], sum>>16, off+offChecksumHigh)
 }
 
-func allZero(p []byte) bool {
-	for _, b := range p {
-		if b != 0 {
-			return false
-		}
+// noSum stands in a record for each half of its checksum.
+var noSum = make([]byte, 2)
+
+// sealsMapped reports whether a checksum is among the blocks that n leads to.
+func (f *filesystem) sealsMapped(n *inode) bool {
+	depth := 0
+	if n.mapped() && n.has(flagExtents) {
+		depth = int(binary.LittleEndian.Uint16(n.iBlock()[6:]))
 	}
-	return true
+	return depth > 0 || n.kind() == modeDir || f.isOrphanFile(n)
 }
 
 // attributes seals an attribute block once, however many files share it.

@@ -52,7 +52,9 @@ type tables struct {
 	group map[int64]int64 // by the byte at which the table begins
 	emit  func(sanitize.Region) error
 
+	reader  tableReader
 	account account // of the table at hand
+	dead    []disk.Extent
 }
 
 // region emits g, or the records of the inode table that it is.
@@ -70,37 +72,20 @@ func (t *tables) region(g sanitize.Region) error {
 // records emits the inode table of a group, which lies at e. Runs of records
 // that are not in use become one region.
 func (t *tables) records(group int64, e disk.Extent) error {
-	f := t.f
-	used, err := f.inodesInUse(group)
+	a, free := &t.account, e.Off
+	a.f, a.pieces = t.f, a.pieces[:0]
+	err := t.reader.group(group, func(n *inode, off int64) (err error) {
+		if t.dead, err = t.f.deadInRecord(n, t.dead[:0]); err != nil {
+			return err
+		}
+		a.bytes(free, off-free, sanitize.Stale, tableOwner)
+		a.split(off, t.f.inodeSize, t.dead, tableOwner)
+		free = off + t.f.inodeSize
+		return t.ctx.Err()
+	})
 	if err != nil {
 		return err
 	}
-	a := &t.account
-	a.f, a.pieces = f, a.pieces[:0]
-	free := int64(0)
-	for i := int64(0); used != nil && i < f.inodesPerGroup; {
-		set, count := used.run(i, f.inodesPerGroup)
-		if !set {
-			i += count
-			continue
-		}
-		a.bytes(e.Off+free, i*f.inodeSize-free, sanitize.Stale, tableOwner)
-		for end := i + count; i < end; i++ {
-			if err := t.ctx.Err(); err != nil {
-				return err
-			}
-			n, err := f.inode(uint32(group*f.inodesPerGroup + i + 1))
-			if err != nil {
-				return err
-			}
-			dead, err := f.deadInRecord(n)
-			if err != nil {
-				return err
-			}
-			a.split(e.Off+i*f.inodeSize, f.inodeSize, dead, tableOwner)
-		}
-		free = i * f.inodeSize
-	}
-	a.bytes(e.Off+free, e.Len-free, sanitize.Stale, tableOwner)
+	a.bytes(free, e.End()-free, sanitize.Stale, tableOwner)
 	return sanitize.Tile(a.pieces, e.Off, e.End(), t.emit, sanitize.Fill(sanitize.Unknown, tableOwner, t.emit))
 }
