@@ -1,7 +1,6 @@
 package sanitize
 
 import (
-	"bytes"
 	"context"
 	"runtime"
 
@@ -10,56 +9,40 @@ import (
 	"github.com/imgbuild/imgbuild/disk"
 )
 
-// batchSize is how many bytes a worker counts before it asks for more.
-const batchSize = 4 << 20
+// A worker counts so many bytes, or so many pieces, before it asks for more.
+const (
+	batchSize   = 4 << 20
+	batchPieces = 4096
+)
 
 // tally is what counting found in a region, in bytes.
 type tally struct {
-	region  int
 	data    int64 // stored, not a hole
 	nonZero int64 // unread is part of it
 	unread  int64
 	first   int64 // where the first run that is not zero begins
 }
 
-// tallies are those of the regions that hold data, ascending; the others are
-// left out.
-type tallies []tally
-
 // piece is a data run of a region.
 type piece struct {
-	region int
 	disk.Extent
+	region int32
 	// unread counts as other than zero altogether, without a look.
 	unread bool
+	// nonZero is how many of its bytes are other than zero.
+	nonZero int64
 }
 
-// of returns the tally of region i. The next call asks for a later region.
-func (t *tallies) of(i int) tally {
-	if len(*t) == 0 || (*t)[0].region != i {
-		return tally{region: i}
-	}
-	first := (*t)[0]
-	*t = (*t)[1:]
-	return first
-}
-
-// countBatch is a part of the work, and what came of it.
-type countBatch struct {
-	pieces []piece
-	tallies
-}
-
-// count reads the data of the regions that want chooses, on all processors. What
-// is stored in the extents of unread, which ascend, counts as it is.
-func count(ctx context.Context, r disk.Reader, regions []Region, want func(Region) bool, unread []disk.Extent) (tallies, error) {
-	work := make(chan *countBatch)
-	var batches []*countBatch
+// count reads the data of the regions that want chooses, on all processors, and
+// calls each with what was found in those that hold data, ascending. What is
+// stored in the extents of unread, which ascend, counts as it is.
+func count(ctx context.Context, r disk.Reader, regions []Region, want func(Region) bool, unread []disk.Extent, each func(i int, t tally)) error {
+	work := make(chan []piece)
+	var batches [][]piece
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.Go(func() error {
 		defer close(work)
-		return pieces(r, regions, want, unread, func(p []piece) error {
-			b := &countBatch{pieces: p}
+		return pieces(r, regions, want, unread, func(b []piece) error {
 			batches = append(batches, b)
 			select {
 			case work <- b:
@@ -73,25 +56,45 @@ func count(ctx context.Context, r disk.Reader, regions []Region, want func(Regio
 		tasks.Go(func() error {
 			s := newScanner(r)
 			for b := range work {
-				found, err := s.tally(ctx, b.pieces)
-				if err != nil {
+				if err := s.tally(ctx, b); err != nil {
 					return err
 				}
-				b.add(found)
 			}
 			return nil
 		})
 	}
 	if err := tasks.Wait(); err != nil {
-		return nil, err
+		return err
 	}
-	var all tallies
+	sum(batches, each)
+	return nil
+}
+
+// sum adds up what was found in the pieces of each region.
+func sum(batches [][]piece, each func(i int, t tally)) {
+	var t tally
+	region := int32(-1)
 	for _, b := range batches {
-		for _, t := range b.tallies {
-			all.add(t)
+		for _, p := range b {
+			if p.region != region {
+				if region >= 0 {
+					each(int(region), t)
+				}
+				region, t = p.region, tally{}
+			}
+			if t.nonZero == 0 {
+				t.first = p.Off
+			}
+			t.data += p.Len
+			t.nonZero += p.nonZero
+			if p.unread {
+				t.unread += p.Len
+			}
 		}
 	}
-	return all, nil
+	if region >= 0 {
+		each(int(region), t)
+	}
 }
 
 // pieces cuts the data of the regions into batches.
@@ -118,8 +121,11 @@ func pieces(r disk.Reader, regions []Region, want func(Region) bool, unread []di
 				run.Len = min(run.Len, room)
 				room -= run.Len
 			}
-			batch, off = append(batch, piece{i, run, skip}), run.End()
-			if room == 0 {
+			if batch == nil {
+				batch = make([]piece, 0, batchPieces)
+			}
+			batch, off = append(batch, piece{Extent: run, region: int32(i), unread: skip}), run.End()
+			if room == 0 || len(batch) == batchPieces {
 				if err := out(batch); err != nil {
 					return err
 				}
@@ -151,11 +157,11 @@ const nearby = 8 << 10
 
 // tally counts the bytes of each piece that are not zero. Small pieces close to
 // each other, as in a table of inodes, are read at once.
-func (s *scanner) tally(ctx context.Context, batch []piece) ([]int64, error) {
-	found := make([]int64, len(batch))
+func (s *scanner) tally(ctx context.Context, batch []piece) error {
 	for i := 0; i < len(batch); {
 		if batch[i].unread {
-			found[i], i = batch[i].Len, i+1
+			batch[i].nonZero = batch[i].Len
+			i++
 			continue
 		}
 		from, end, next := batch[i].Off, batch[i].End(), i+1
@@ -165,47 +171,18 @@ func (s *scanner) tally(ctx context.Context, batch []piece) ([]int64, error) {
 		if next == i+1 {
 			n, err := s.count(ctx, batch[i].Extent)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			found[i], i = n, next
+			batch[i].nonZero, i = n, next
 			continue
 		}
 		p := s.buf[:end-from]
 		if err := ReadFull(s.r, p, from); err != nil {
-			return nil, err
+			return err
 		}
 		for ; i < next; i++ {
-			b := p[batch[i].Off-from:][:batch[i].Len]
-			found[i] = int64(len(b) - bytes.Count(b, zeroByte))
+			batch[i].nonZero = nonZero(p[batch[i].Off-from:][:batch[i].Len])
 		}
 	}
-	return found, ctx.Err()
-}
-
-// add sums up what was found in the pieces of a batch.
-func (b *countBatch) add(found []int64) {
-	for i, p := range b.pieces {
-		t := tally{region: p.region, data: p.Len, nonZero: found[i], first: p.Off}
-		if p.unread {
-			t.unread = p.Len
-		}
-		b.tallies.add(t)
-	}
-	b.pieces = nil
-}
-
-// add appends a tally of the last region, or of a later one.
-func (t *tallies) add(next tally) {
-	k := len(*t)
-	if k == 0 || (*t)[k-1].region != next.region {
-		*t = append(*t, next)
-		return
-	}
-	sum := &(*t)[k-1]
-	if sum.nonZero == 0 {
-		sum.first = next.first
-	}
-	sum.nonZero += next.nonZero
-	sum.unread += next.unread
-	sum.data += next.data
+	return ctx.Err()
 }

@@ -130,22 +130,24 @@ func aligned(from, to, grain int64) []disk.Extent {
 // region.
 func (p *Plan) account(ctx context.Context, r disk.Reader, unread []disk.Extent) error {
 	looked := func(g Region) bool { return g.Class.Dead() || g.Class == Unknown }
-	counts, err := count(ctx, r, p.ledger.Regions, looked, unread)
-	if err != nil {
-		return fmt.Errorf("counting what is not zero: %w", err)
-	}
-	p.stored = make([]storage, len(p.ledger.Regions))
-	for i, g := range p.ledger.Regions {
-		c := counts.of(i)
-		if c.data > 0 {
-			p.stored[i] |= holdsData
+	regions := p.ledger.Regions
+	p.stored = make([]storage, len(regions))
+	done := 0
+	report := func(to int, t tally) { // what the count leaves out holds nothing
+		for ; done < to; done++ {
+			p.Report.count(regions[done], t, p.opts.selects(regions[done].Class))
 		}
-		if c.nonZero > 0 {
+	}
+	err := count(ctx, r, regions, looked, unread, func(i int, t tally) {
+		report(i, tally{})
+		report(i+1, t)
+		p.stored[i] = holdsData
+		if t.nonZero > 0 {
 			p.stored[i] |= holdsNonZero
 		}
-		p.Report.count(g, c.nonZero, c.unread, p.opts.selects(g.Class))
-	}
-	return nil
+	})
+	report(len(regions), tally{})
+	return wrap("counting what is not zero", err)
 }
 
 // Reader returns the image as the scrub leaves it. It reads the disk that the

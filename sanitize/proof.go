@@ -54,20 +54,16 @@ func Prove(ctx context.Context, r disk.Reader, opts Options, before string) (Pro
 
 // lookForResidue sums the regions and reads the dead ones.
 func (p *Proof) lookForResidue(ctx context.Context, r disk.Reader, l *Ledger, opts Options) error {
-	found, err := count(ctx, r, l.Regions, func(g Region) bool { return opts.selects(g.Class) }, nil)
-	if err != nil {
-		return err
-	}
 	for _, g := range l.Regions {
 		p.Accounted += g.Len
 	}
-	for _, c := range found {
-		p.Residue += c.nonZero
-		if c.nonZero > 0 && (p.FirstResidue < 0 || c.first < p.FirstResidue) {
-			p.FirstResidue = c.first
+	dead := func(g Region) bool { return opts.selects(g.Class) }
+	return count(ctx, r, l.Regions, dead, nil, func(_ int, t tally) {
+		p.Residue += t.nonZero
+		if t.nonZero > 0 && p.FirstResidue < 0 {
+			p.FirstResidue = t.first
 		}
-	}
-	return nil
+	})
 }
 
 func (p Proof) verdict() error {

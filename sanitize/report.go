@@ -83,19 +83,19 @@ func newReport(l *Ledger) *Report {
 	return r
 }
 
-// count adds one region of which nonZero bytes were not zero, or were not read.
-func (r *Report) count(g Region, nonZero, unread int64, zeroed bool) {
+// count adds one region and what was found in it.
+func (r *Report) count(g Region, t tally, zeroed bool) {
 	c := &r.Classes[g.Class]
 	c.Regions++
 	c.Bytes += g.Len
-	c.NonZero += nonZero
-	c.Unread += unread
+	c.NonZero += t.nonZero
+	c.Unread += t.unread
 	if zeroed {
-		c.Zeroed += nonZero
-		r.Changed += nonZero
+		c.Zeroed += t.nonZero
+		r.Changed += t.nonZero
 	}
 	if g.Class == Unknown && len(r.Unknown) < unknownListed {
-		r.Unknown = append(r.Unknown, UnknownReport{g.Off, g.Len, nonZero, g.Owner})
+		r.Unknown = append(r.Unknown, UnknownReport{g.Off, g.Len, t.nonZero, g.Owner})
 	}
 }
 

@@ -77,6 +77,15 @@ func (s *scanner) nonZero(ctx context.Context, e disk.Extent, data func(run disk
 
 var zeroByte = []byte{0}
 
+// nonZero counts the bytes of p that are not zero. Most of what is looked at is
+// zero altogether, which is found out sooner.
+func nonZero(p []byte) int64 {
+	if disk.IsZero(p) {
+		return 0
+	}
+	return int64(len(p) - bytes.Count(p, zeroByte))
+}
+
 // count reads e and counts its bytes that are not zero.
 func (s *scanner) count(ctx context.Context, e disk.Extent) (int64, error) {
 	var total int64
@@ -88,7 +97,7 @@ func (s *scanner) count(ctx context.Context, e disk.Extent) (int64, error) {
 		if err := ReadFull(s.r, p, off); err != nil {
 			return 0, err
 		}
-		total += int64(len(p) - bytes.Count(p, zeroByte))
+		total += nonZero(p)
 		off += int64(len(p))
 	}
 	return total, nil

@@ -13,12 +13,7 @@ import (
 // Two pieces that claim the same byte are an error that names both owners:
 // such a filesystem is damaged. The slice is sorted in place.
 func Tile(pieces []Region, from, to int64, emit func(Region) error, rest func(disk.Extent) error) error {
-	slices.SortFunc(pieces, func(a, b Region) int {
-		if a.Off != b.Off {
-			return cmp.Compare(a.Off, b.Off)
-		}
-		return cmp.Compare(a.Len, b.Len)
-	})
+	sortRegions(pieces)
 	next, owner := from, "the start of the area"
 	for _, p := range pieces {
 		switch {
@@ -42,6 +37,32 @@ func Tile(pieces []Region, from, to int64, emit func(Region) error, rest func(di
 		return rest(disk.Extent{Off: next, Len: to - next})
 	}
 	return nil
+}
+
+// sortRegions sorts by place. The keys are sorted first, for they are smaller.
+func sortRegions(pieces []Region) {
+	type key struct {
+		off   int64
+		index int
+	}
+	keys := make([]key, len(pieces))
+	for i, p := range pieces {
+		keys[i] = key{p.Off, i}
+	}
+	slices.SortFunc(keys, func(a, b key) int {
+		switch {
+		case a.off < b.off:
+			return -1
+		case a.off > b.off:
+			return 1
+		}
+		return cmp.Compare(pieces[a.index].Len, pieces[b.index].Len)
+	})
+	sorted := make([]Region, len(pieces))
+	for i, k := range keys {
+		sorted[i] = pieces[k.index]
+	}
+	copy(pieces, sorted)
 }
 
 // Fill returns a rest function for [Tile] that emits one class and owner.
