@@ -112,6 +112,10 @@ type Options struct {
 	// is the boot loader's.
 	Cmdline string
 
+	// XL is the path of a configuration of xl that a guest on Xen is created
+	// by; see [FromXL].
+	XL string
+
 	// Machine is Q35 by default.
 	Machine MachineType
 	// Accel is Auto by default.

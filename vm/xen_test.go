@@ -68,7 +68,13 @@ func onXen(t *testing.T, boot Boot, use func(ctx context.Context, r *Running)) {
 	needXen(t)
 	path, _ := bootDisk(t, "serve")
 	addGRUB(t, path, guestKernel(t))
-	m, err := New(Options{Disk: path, Boot: boot, Memory: 256 << 20, Ports: []Forward{{Guest: 8080}}, StopTimeout: xenWait})
+	serveOnXen(t, Options{Disk: path, Boot: boot, Memory: 256 << 20, Ports: []Forward{{Guest: 8080}}, StopTimeout: xenWait}, use)
+}
+
+// serveOnXen boots a guest on Xen, and hands it to use when it serves.
+func serveOnXen(t *testing.T, o Options, use func(ctx context.Context, r *Running)) {
+	t.Helper()
+	m, err := New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,9 @@ type Guest struct {
 	CPUs                       int
 	NIC                        bool // a network card on the machine's network
 	Disk                       bool // the machine's first virtio disk, as xvda
+	// Config, when not nil, is what the guest is created by, instead of what
+	// is above.
+	Config *Config
 }
 
 // guestMAC is the address of the guest's card. The machine's own card has
@@ -125,6 +128,20 @@ func (h *Host) Pack(w io.Writer, g Guest) error {
 		}
 	}
 	a := newCPIO(w)
+	if err := g.addTo(a); err != nil {
+		return err
+	}
+	if err := a.close(); err != nil {
+		return fault.New(fault.Environment, fmt.Errorf("writing the initramfs of dom0: %w", err))
+	}
+	return nil
+}
+
+// addTo adds the guest's configuration and its files.
+func (g Guest) addTo(a *cpioWriter) error {
+	if g.Config != nil {
+		return g.Config.add(a, g.Mode)
+	}
 	a.bytes(configPath, []byte(g.config()), 0o644)
 	for at, from := range map[string]string{kernelPath: g.Kernel, initramfsPath: g.Initramfs} {
 		if from == "" {
@@ -133,9 +150,6 @@ func (h *Host) Pack(w io.Writer, g Guest) error {
 		if err := a.file(at, from, 0o644); err != nil {
 			return err
 		}
-	}
-	if err := a.close(); err != nil {
-		return fault.New(fault.Environment, fmt.Errorf("writing the initramfs of dom0: %w", err))
 	}
 	return nil
 }
