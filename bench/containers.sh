@@ -1,6 +1,7 @@
 #!/bin/bash
-# Compares the container writers of imgbuild with qemu-img, and the compressed
-# streams with xz, zstd and gzip: time, processor time and size, and the ratio
+# Compares the container writers of imgbuild with qemu-img, the compressed
+# streams with xz, zstd and gzip, and the archives for Oracle VM and XenServer
+# with tar and gzip, or split, sha1sum and tar: time, processor time and size, and the ratio
 # of both (below 1.00, imgbuild is faster or smaller), and the most memory that
 # imgbuild took. Each result is compared with the source before it counts.
 #
@@ -65,6 +66,52 @@ stream() {
 	report "$1, $2"
 }
 
+# template: tar and gzip pack the disk for Oracle VM.
+template() {
+	rm -rf "$dir/a" "$dir/b" "$dir/in"
+	mkdir "$dir/in"
+	ln "$src" "$dir/in/System.img" 2>/dev/null || cp --sparse=always "$src" "$dir/in/System.img"
+	measure ours "$dir/ours" ovm "$src" "$dir/a"
+	measure theirs tar -C "$dir/in" -czf "$dir/b" System.img
+	tar -xzOf "$dir/a" System.img | cmp - "$src"
+	report 'ovm, tar -cz'
+}
+
+# chunks IN OUT FOLDER makes an export for XenServer as a script does.
+cat >"$dir/chunks" <<'END'
+set -eu
+mkdir -p "$3/Ref:3"
+echo '<value/>' >"$3/ova.xml"
+split -b 1M -d -a 8 "$1" "$3/Ref:3/"
+cd "$3/Ref:3"
+zero=$(head -c 1048576 /dev/zero | sha1sum | cut -d ' ' -f 1)
+last=$(ls | tail -n 1)
+sha1sum * | while read -r sum chunk; do
+	if [ "$sum" = "$zero" ] && [ "$chunk" != 00000000 ] && [ "$chunk" != "$last" ]; then
+		rm "$chunk"
+	else
+		printf %s "$sum" >"$chunk.checksum"
+	fi
+done
+tar -C "$3" --sort=name -cf "$2" ova.xml Ref:3
+END
+
+# export_round: the result is put together by dd.
+export_round() {
+	rm -rf "$dir/a" "$dir/b" "$dir/in" "$dir/back"
+	measure ours "$dir/ours" xva "$src" "$dir/a"
+	measure theirs sh "$dir/chunks" "$src" "$dir/b" "$dir/in"
+	rm -rf "$dir/in"
+	mkdir "$dir/in"
+	tar -C "$dir/in" -xf "$dir/a"
+	truncate -s "$(stat -c %s "$src")" "$dir/back"
+	for chunk in "$dir"/in/Ref:3/????????; do
+		dd if="$chunk" of="$dir/back" bs=1M seek="$(basename "$chunk" | sed 's/^0*//;s/^$/0/')" conv=notrunc status=none
+	done
+	cmp "$dir/back" "$src"
+	report 'xva, split + tar'
+}
+
 printf '%-22s %9s %9s %6s %9s   %13s %13s %7s %9s\n' format imgbuild peer time cpu imgbuild peer size memory
 round raw raw raw
 round qcow2 qcow2 qcow2
@@ -78,3 +125,5 @@ round 'vhdx, 1 MiB blocks' vhdx vhdx -o block_size=1M
 stream zst 'zstd -q -T2'
 stream gz 'gzip -6'
 stream xz 'xz -T2'
+template
+export_round

@@ -15,19 +15,24 @@ import (
 
 // FromXL returns the options of a machine on Xen whose guest is created by the
 // configuration of xl at path, as the output "xen" writes it: with one raw disk,
-// and a kernel or GRUB-for-Xen, beside it. It is taken as it is; only the
-// guest's name, its time stamp counter and the console of HVM are the
-// machine's.
+// and a kernel or GRUB-for-Xen. The configuration is taken as it is; only the
+// guest's name, its time stamp counter and the console of HVM are the machine's.
+// The files that it names, in whatever folder, lie beside it on this machine.
 func FromXL(path string) (Options, error) {
 	c, err := parseXL(path)
 	if err != nil {
 		return Options{}, fault.New(fault.Input, fmt.Errorf("reading %s: %w", path, err))
 	}
-	o := Options{XL: path, Disk: filepath.Join(filepath.Dir(path), c.disk), Boot: c.boot, Memory: c.Int("memory") << 20, CPUs: int(c.Int("vcpus"))}
+	o := Options{XL: path, Disk: beside(path, c.disk), Boot: c.boot, Memory: c.Int("memory") << 20, CPUs: int(c.Int("vcpus"))}
 	if len(c.List("vif")) == 0 {
 		o.NIC = NoNIC
 	}
 	return o, nil
+}
+
+// beside is where a file that a configuration names lies on this machine.
+func beside(config, name string) string {
+	return filepath.Join(filepath.Dir(config), filepath.Base(name))
 }
 
 // readXL is the configuration as dom0 takes it.
@@ -40,7 +45,7 @@ func readXL(path string) (*xen.Config, error) {
 	if c.boot.loaded() {
 		for _, key := range []string{"kernel", "ramdisk"} {
 			if name := c.Text(key); name != "" {
-				own.Files[name] = filepath.Join(filepath.Dir(path), name)
+				own.Files[name] = beside(path, name)
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/fault"
@@ -15,7 +16,7 @@ import (
 
 // writeXen writes the files of the output xen over the test disk, for the
 // bridge of dom0, and returns the path of a configuration without its ending.
-func writeXen(t *testing.T) string {
+func writeXen(t *testing.T, folder string) string {
 	t.Helper()
 	path, _ := bootDisk(t, "serve")
 	addGRUB(t, path, guestKernel(t))
@@ -28,7 +29,7 @@ func writeXen(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := formats.Select("xen", map[string]any{"bridge": "guests"})
+	s, err := formats.Select("xen", map[string]any{"bridge": "guests", "folder": folder})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,12 +46,12 @@ func writeXen(t *testing.T) string {
 // until it answers. All but PVH take long together.
 func TestXenOutput(t *testing.T) {
 	needXen(t)
-	for _, mode := range []string{"pvh", "pv", "pvh-direct", "pv-direct", "hvm"} {
+	for mode, folder := range map[string]string{"pvh": "", "pv": "/srv/guests", "pvh-direct": "/srv/guests", "pv-direct": "", "hvm": "/srv/guests"} {
 		t.Run(mode, func(t *testing.T) {
 			if mode != "pvh" && os.Getenv(slowVariable) != "1" {
 				t.Skipf("%s is not 1: make test-slow sets it", slowVariable)
 			}
-			o, err := FromXL(writeXen(t) + "." + mode + ".cfg")
+			o, err := FromXL(writeXen(t, folder) + "." + mode + ".cfg")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -60,9 +61,36 @@ func TestXenOutput(t *testing.T) {
 			o.Ports, o.StopTimeout = []Forward{{Guest: 8080}}, xenWait
 			serveOnXen(t, o, func(ctx context.Context, r *Running) {
 				visit(t, r, 1)
+				if mode == "pvh-direct" {
+					reboot(ctx, t, r)
+					visit(t, r, 1)
+				}
 				shutDown(t, ctx, r)
 			})
 		})
+	}
+}
+
+// reboot lets the guest begin anew, as xl does it by the names in its
+// configuration. dom0 is told that it will come back, and where its console is.
+func reboot(ctx context.Context, t *testing.T, r *Running) {
+	t.Helper()
+	seen := len(r.Console().Tail(1 << 20))
+	x, _ := r.Xen()
+	const again = `touch /run/saved; xl reboot -F guest; until xl list guest 2>/dev/null | grep -q ' 2 '; do sleep 1; done; attach 2; rm /run/saved`
+	if out, err := x.control.Run(ctx, again); err != nil {
+		t.Fatal(out, err)
+	}
+	for {
+		for _, l := range r.Console().Tail(1 << 20)[seen:] {
+			if strings.Contains(l.Text, "ready to serve") {
+				return
+			}
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("after the reboot the console is%s\ndom0:%s", quote(r.Console().Tail(20)), quote(x.Log().Tail(20)))
+		}
+		time.Sleep(time.Second)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/image"
@@ -16,6 +17,8 @@ import (
 	"github.com/imgbuild/imgbuild/disk/vhd"
 	"github.com/imgbuild/imgbuild/disk/vhdx"
 	"github.com/imgbuild/imgbuild/disk/vmdk"
+	"github.com/imgbuild/imgbuild/disk/xva"
+	"github.com/imgbuild/imgbuild/output/tarred"
 )
 
 func main() {
@@ -61,6 +64,10 @@ var creators = map[string]func(f *os.File, size int64) (disk.Sink, error){
 	"xz":            in(packed.XZ),
 	"zst":           in(packed.Zstd),
 	"gz":            in(packed.Gzip),
+	"ovm":           createOVM,
+	"xva": func(f *os.File, size int64) (disk.Sink, error) {
+		return xva.Create(f, size, xva.Options{Description: []byte("<value/>"), Folder: "Ref:3"})
+	},
 }
 
 func inQcow2(c qcow2.Compression) func(*os.File, int64) (disk.Sink, error) {
@@ -79,6 +86,15 @@ func inVHD(kind vhd.Type) func(*os.File, int64) (disk.Sink, error) {
 
 func in(kind packed.Kind) func(*os.File, int64) (disk.Sink, error) {
 	return func(f *os.File, size int64) (disk.Sink, error) { return packed.Create(f, size, kind) }
+}
+
+// createOVM makes a template without its vm.cfg.
+func createOVM(f *os.File, size int64) (disk.Sink, error) {
+	head, err := tarred.File("System.img", size, time.Unix(0, 0))
+	if err != nil {
+		return nil, err
+	}
+	return tarred.Packed(f, head, size)
 }
 
 func create(format string, f *os.File, size int64) (disk.Sink, error) {

@@ -9,8 +9,7 @@ import (
 	"github.com/imgbuild/imgbuild/output/xen/xlcfg"
 )
 
-// guest is what the configurations tell. Files are named as they lie beside
-// each other.
+// guest is what the configurations tell.
 type guest struct {
 	Options
 	output.Appliance
@@ -41,7 +40,10 @@ func (g guest) modes() []mode {
 // config returns a configuration.
 func (g guest) config(m mode) []byte {
 	var w xlcfg.Writer
-	w.Comment("Call xl in the folder of this file: xl create -c " + g.Name + "." + m.name + ".cfg")
+	if g.Folder == "" {
+		w.Comment("Call xl in the folder of this file: xl create -c " + g.Name + "." + m.name + ".cfg")
+		w.Comment("A guest that reboots is not found again by these names: xl looks for them from / then.")
+	}
 	w.String("name", g.Name)
 	w.String("type", m.kind)
 	const mib = 1 << 20
@@ -49,9 +51,9 @@ func (g guest) config(m mode) []byte {
 	w.Int("vcpus", int64(g.CPUs))
 	switch {
 	case m.direct:
-		w.String("kernel", g.kernel)
+		w.String("kernel", g.place(g.kernel))
 		if g.initramfs != "" {
-			w.String("ramdisk", g.initramfs)
+			w.String("ramdisk", g.place(g.initramfs))
 		}
 		w.String("cmdline", consoleLast(g.Kernel.Cmdline))
 	case m.loader != "":
@@ -60,13 +62,16 @@ func (g guest) config(m mode) []byte {
 	default:
 		g.firmware(&w)
 	}
-	w.List("disk", "format=raw,vdev="+g.vdev(m)+",access=rw,target="+g.disk)
+	w.List("disk", "format=raw,vdev="+g.vdev(m)+",access=rw,target="+g.place(g.disk))
 	w.List("vif", g.card())
 	w.String("on_poweroff", "destroy")
 	w.String("on_reboot", "restart")
 	w.String("on_crash", "destroy")
 	return w.Bytes()
 }
+
+// place is how the host finds a file.
+func (g guest) place(name string) string { return path.Join(g.Folder, name) }
 
 // vdev is the disk's name. SeaBIOS reads it as a SCSI disk, which QEMU unplugs
 // when the kernel's own driver takes it; of IDE it would read by port, many times

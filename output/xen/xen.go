@@ -13,6 +13,10 @@
 // names are relative, so xl is called in their folder:
 //
 //	xl create -c NAME.pvh.cfg
+//
+// When the guest reboots, xl creates it anew, from the root folder: it does not
+// find relative names then, and the guest is gone (xl 4.17). The option Folder
+// makes them absolute.
 package xen
 
 import (
@@ -21,9 +25,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
+	"strings"
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/raw"
+	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
 )
 
@@ -35,6 +42,9 @@ type Options struct {
 	// Grub is the folder of GRUB-for-Xen on the host; by default where
 	// Debian's package grub-xen-host has it.
 	Grub string `json:"grub"`
+	// Folder is where the host has the files, an absolute path; by default
+	// names are relative.
+	Folder string `json:"folder"`
 	// Bridge is the host's bridge that the network card is on; by default
 	// what xl is configured for.
 	Bridge string `json:"bridge"`
@@ -51,6 +61,10 @@ func (f Format) New(options json.RawMessage) (output.Writer, error) {
 	o := Options{Grub: "/usr/lib/grub-xen"}
 	if err := output.DecodeOptions(f, options, &o); err != nil {
 		return nil, err
+	}
+	if o.Folder != "" && !path.IsAbs(o.Folder) || strings.ContainsAny(o.Folder, ",\n") {
+		return nil, fault.New(fault.Recipe, fmt.Errorf("options of output xen: folder: %q is no absolute path", o.Folder),
+			"give the folder of the host that the files are copied to; a comma cannot be in its name")
 	}
 	return writer{f, o}, nil
 }

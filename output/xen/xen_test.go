@@ -10,6 +10,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/disktest"
+	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/output/outputtest"
 	"github.com/imgbuild/imgbuild/output/xen"
@@ -101,6 +102,22 @@ func TestXL(t *testing.T) {
 	m = outputtest.Write(t, outputtest.Format{Format: xen.Format{}, Appliance: a}, "1 MiB")
 	if g := xl.Parse(t, m.Dir.Path("hello-jvm.hvm.cfg")); g.Build.HVM.BIOS != "ovmf" || g.Disks[0].Device != "xvda" {
 		t.Errorf("the firmware is %q, the disks %+v", g.Build.HVM.BIOS, g.Disks)
+	}
+}
+
+// TestFolder writes names that are found from anywhere.
+func TestFolder(t *testing.T) {
+	xl := outputtest.NewXL(t)
+	m := outputtest.Write(t, outputtest.Format{Format: xen.Format{}, Appliance: withKernel(t), Options: `{"folder":"/srv/my guests"}`}, "1 MiB")
+	g := xl.Parse(t, m.Dir.Path("hello-jvm.pvh-direct.cfg"))
+	if g.Build.Kernel != "/srv/my guests/hello-jvm-xen.vmlinuz" || g.Build.Ramdisk != "/srv/my guests/hello-jvm-xen.initrd" || g.Disks[0].Path != "/srv/my guests/hello-jvm-xen.raw" {
+		t.Errorf("%+v", g)
+	}
+	for _, folder := range []string{"guests", "/a,b"} {
+		_, err := xen.Format{}.New(json.RawMessage(`{"folder":"` + folder + `"}`))
+		if fault.KindOf(err) != fault.Recipe || len(fault.HintsOf(err)) == 0 {
+			t.Errorf("%s: %v", folder, err)
+		}
 	}
 }
 

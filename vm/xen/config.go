@@ -3,6 +3,7 @@ package xen
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/imgbuild/imgbuild/fault"
 )
@@ -13,7 +14,8 @@ type Config struct {
 	// Disk is what it calls the disk.
 	Disk string
 	// Files are the other files that it names: paths on this machine by their
-	// names. dom0 has them, and the disk, beside the configuration.
+	// names. dom0 has them, and the disk, where their names say, which is
+	// beside the configuration for those that are relative.
 	Files map[string]string
 }
 
@@ -33,20 +35,13 @@ func (c *Config) add(a *cpioWriter, mode Mode) error {
 		text += ownConsole
 	}
 	a.bytes(configPath, []byte(text), 0o644)
-	at := func(name string) (string, error) {
-		path := filepath.Join(filepath.Dir(configPath), name)
-		if name != filepath.Base(name) || !filepath.IsLocal(name) || path == configPath {
-			return "", fault.New(fault.Input, fmt.Errorf("the configuration of the guest names %q, which does not lie beside it", name))
-		}
-		return path, nil
-	}
-	path, err := at(c.Disk)
+	path, err := place(c.Disk)
 	if err != nil {
 		return err
 	}
 	a.link(path, "/dev/vda")
 	for name, from := range c.Files {
-		if path, err = at(name); err != nil {
+		if path, err = place(name); err != nil {
 			return err
 		}
 		if err := a.file(path, from, 0o644); err != nil {
@@ -54,4 +49,18 @@ func (c *Config) add(a *cpioWriter, mode Mode) error {
 		}
 	}
 	return nil
+}
+
+// place returns the path in the initramfs of a file that the configuration
+// names: relative to its own folder, where dom0/init calls xl.
+func place(name string) (string, error) {
+	path := name
+	if !filepath.IsAbs(name) {
+		path = filepath.Join("/", filepath.Dir(configPath), name)
+	}
+	path = strings.TrimPrefix(filepath.Clean(path), "/")
+	if name == "" || path == "" || path == configPath {
+		return "", fault.New(fault.Input, fmt.Errorf("the configuration of the guest names the file %q", name))
+	}
+	return path, nil
 }

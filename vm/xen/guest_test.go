@@ -45,12 +45,7 @@ func TestConfig(t *testing.T) {
 // TestPack reads the archives with cpio, joined as the kernel reads them.
 func TestPack(t *testing.T) {
 	t.Parallel()
-	program, err := exec.LookPath("cpio")
-	if err != nil && os.Getenv("CI") == "true" {
-		t.Fatal("cpio is missing: install the package cpio")
-	} else if err != nil {
-		t.Skip("cpio is missing: install the package cpio")
-	}
+	program := cpioProgram(t)
 	dir := t.TempDir()
 	root := filepath.Join(dir, "root")
 	kernel := filepath.Join(dir, "kernel")
@@ -68,7 +63,7 @@ func TestPack(t *testing.T) {
 	if err := os.Symlink("xl", filepath.Join(root, "usr/bin/xm")); err != nil {
 		t.Fatal(err)
 	}
-	err = writeInitramfs(dir, func(w *cpioWriter) error {
+	err := writeInitramfs(dir, func(w *cpioWriter) error {
 		if err := addScripts(w); err != nil {
 			return err
 		}
@@ -100,6 +95,18 @@ func TestPack(t *testing.T) {
 	if fault.KindOf(err) != fault.Input {
 		t.Errorf("a file that no package holds: %v", err)
 	}
+}
+
+// cpioProgram returns the judge of archives.
+func cpioProgram(t *testing.T) string {
+	t.Helper()
+	program, err := exec.LookPath("cpio")
+	if err != nil && os.Getenv("CI") == "true" {
+		t.Fatal("cpio is missing: install the package cpio")
+	} else if err != nil {
+		t.Skip("cpio is missing: install the package cpio")
+	}
+	return program
 }
 
 // list returns the sorted names of an archive, as cpio reads it.
