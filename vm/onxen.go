@@ -61,10 +61,8 @@ func prepareXen(ctx context.Context, f *files, o Options, scratch string) error 
 		return err
 	}
 	g := xen.Guest{Mode: mode, Memory: o.Memory, CPUs: o.CPUs, NIC: o.NIC != NoNIC, Disk: o.Disk != ""}
-	if o.XL != "" {
-		if g.Config, err = readXL(o.XL); err != nil {
-			return err
-		}
+	if o.XL != nil {
+		g.Config = o.XL
 	} else if o.Boot.loaded() {
 		var loaded files
 		if err := prepareKernel(ctx, &loaded, o, scratch); err != nil {

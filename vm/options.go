@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/vm/xen"
 )
 
 // Boot is the way that a machine comes to its kernel.
@@ -112,9 +113,9 @@ type Options struct {
 	// is the boot loader's.
 	Cmdline string
 
-	// XL is the path of a configuration of xl that a guest on Xen is created
-	// by; see [FromXL].
-	XL string
+	// XL, when not nil, is a configuration of xl that a guest on Xen is
+	// created by, as it is; Boot, Memory and CPUs are to be what it says.
+	XL *xen.Config
 
 	// Machine is Q35 by default.
 	Machine MachineType
@@ -210,6 +211,9 @@ func (o Options) validate() error {
 		if len(o.CD) > 0 {
 			wrong("boot %s has no CD drive", o.Boot)
 		}
+	}
+	if o.XL != nil && !o.Boot.onXen() {
+		wrong("a configuration of xl is of no use with boot %s", o.Boot)
 	}
 	if o.Machine == MicroVM {
 		if !loaded {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/kernel"
+	"github.com/imgbuild/imgbuild/vm/xen"
 )
 
 // slowVariable, set to 1, asks for the tests that take minutes each.
@@ -254,6 +255,7 @@ func TestXenOptions(t *testing.T) {
 		"KVM":          {Boot: XenPV, Accel: KVM},
 		"a board":      {Boot: XenHVM, Machine: PC},
 		"HVM kernel":   {Boot: XenHVM, Kernel: "vmlinuz"},
+		"xl elsewhere": {Boot: BIOS, XL: &xen.Config{}},
 	} {
 		o.Disk = "disk.raw"
 		if _, err := New(o); fault.KindOf(err) != fault.Usage {

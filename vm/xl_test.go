@@ -9,9 +9,10 @@ import (
 	"time"
 
 	"github.com/imgbuild/imgbuild/disk"
-	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/output/formats"
+	"github.com/imgbuild/imgbuild/output/xen/xlcfg"
+	"github.com/imgbuild/imgbuild/vm/xen"
 )
 
 // writeXen writes the files of the output xen over the test disk, for the
@@ -51,15 +52,7 @@ func TestXenOutput(t *testing.T) {
 			if mode != "pvh" && os.Getenv(slowVariable) != "1" {
 				t.Skipf("%s is not 1: make test-slow sets it", slowVariable)
 			}
-			o, err := FromXL(writeXen(t, folder) + "." + mode + ".cfg")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if want := Boot("xen-" + mode); o.Boot != want || o.Memory != 256<<20 || o.CPUs != 1 {
-				t.Errorf("the options are %+v", o)
-			}
-			o.Ports, o.StopTimeout = []Forward{{Guest: 8080}}, xenWait
-			serveOnXen(t, o, func(ctx context.Context, r *Running) {
+			serveOnXen(t, byXL(t, writeXen(t, folder), mode), func(ctx context.Context, r *Running) {
 				visit(t, r, 1)
 				if mode == "pvh-direct" {
 					reboot(ctx, t, r)
@@ -68,6 +61,35 @@ func TestXenOutput(t *testing.T) {
 				shutDown(t, ctx, r)
 			})
 		})
+	}
+}
+
+// byXL returns the options of a machine whose guest is created by a
+// configuration of those files, which it names in whatever folder.
+func byXL(t *testing.T, stem, mode string) Options {
+	t.Helper()
+	text, err := os.ReadFile(stem + "." + mode + ".cfg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := xlcfg.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, target, ok := strings.Cut(c.List("disk")[0], "target=")
+	if !ok {
+		t.Fatalf("the disks are %q", c.List("disk"))
+	}
+	own := &xen.Config{Text: text, Disk: target, Files: map[string]string{}}
+	beside := func(name string) string { return filepath.Join(filepath.Dir(stem), filepath.Base(name)) }
+	for _, key := range []string{"kernel", "ramdisk"} {
+		if name := c.Text(key); strings.HasSuffix(mode, "-direct") {
+			own.Files[name] = beside(name)
+		}
+	}
+	return Options{
+		Disk: beside(target), Boot: Boot("xen-" + mode), XL: own, Memory: c.Int("memory") << 20, CPUs: int(c.Int("vcpus")),
+		Ports: []Forward{{Guest: 8080}}, StopTimeout: xenWait,
 	}
 }
 
@@ -91,38 +113,5 @@ func reboot(ctx context.Context, t *testing.T, r *Running) {
 			t.Fatalf("after the reboot the console is%s\ndom0:%s", quote(r.Console().Tail(20)), quote(x.Log().Tail(20)))
 		}
 		time.Sleep(time.Second)
-	}
-}
-
-func TestFromXL(t *testing.T) {
-	t.Parallel()
-	const disks = "disk = ['format=raw,vdev=xvda,target=a.raw']\n"
-	for name, test := range map[string]struct {
-		text, word string
-		boot       Boot
-	}{
-		"loaded":     {disks + "type = 'pv'\nkernel = 'vmlinuz'\nmemory = 64\nvcpus = 2\nvif = ['']", "", XenPVDirect},
-		"firmware":   {disks + "type = 'hvm'\nmemory = 64\nvcpus = 2\nvif = ['']", "", XenHVM},
-		"no disk":    {"type = 'pv'", "0 disks", ""},
-		"two disks":  {"disk = ['a', 'b']", "2 disks", ""},
-		"old syntax": {"type = 'pv'\ndisk = ['phy:/dev/sda,xvda,w']", "no target", ""},
-		"no type":    {disks, "type \"\"", ""},
-		"broken":     {"type", "no =", ""},
-	} {
-		path := filepath.Join(t.TempDir(), "a.cfg")
-		write(t, path, []byte(test.text))
-		o, err := FromXL(path)
-		if test.word != "" {
-			if err == nil || !strings.Contains(err.Error(), test.word) || fault.KindOf(err) != fault.Input {
-				t.Errorf("%s: %v", name, err)
-			}
-			continue
-		}
-		if err != nil || o.Boot != test.boot || o.Disk != filepath.Join(filepath.Dir(path), "a.raw") || o.Memory != 64<<20 || o.CPUs != 2 || o.XL != path {
-			t.Errorf("%s: %+v, %v", name, o, err)
-		}
-	}
-	if _, err := FromXL(filepath.Join(t.TempDir(), "none")); fault.KindOf(err) != fault.Input {
-		t.Errorf("%v", err)
 	}
 }

@@ -24,6 +24,7 @@ func TestLarge(t *testing.T) {
 		"qcow2": {most: 2 * mib}, "vagrant": {most: 2 * mib},
 		"ova": {most: mib}, "ovf": {most: mib}, "vmdk": {most: mib},
 		"vhd":  {refused: "2040 GiB"},
+		"xva":  {most: 8 * mib},   // chunks of a MiB, the first and the last among them
 		"vhdx": {most: 256 * mib}, // blocks of 32 MiB, and their table
 	} {
 		t.Run(name, func(t *testing.T) {
