@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
-	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output/source"
 	"github.com/imgbuild/imgbuild/sanitize/audit"
@@ -30,6 +28,7 @@ type auditFlags struct {
 	maxFindings   int
 	sarif, html   string
 	before        string
+	disk          string
 	extract       string
 	extractBytes  int64
 	extractFiles  int64
@@ -43,7 +42,9 @@ func (c *cli) auditCommand() *cobra.Command {
 		Long: `Audit reads every byte of a disk image that no file owns, and the files that
 live, and tells which deleted files and which secrets somebody else could
 recover: the type, the place, the owner. A secret is never shown whole. The
-image may be of any maker and is only read.
+image may be of any maker and is only read. Of a package with several disks all
+are audited, each with its own report; --html, --before and --extract are for one
+disk, which --disk names.
 
 The policies:
   none     nothing is forbidden
@@ -64,6 +65,7 @@ space, or no permission.`,
 	cmd.Flags().IntVar(&f.maxFindings, "max-findings", audit.DefaultFindings, "how many findings of each kind are listed; all are counted")
 	cmd.Flags().StringVar(&f.html, "html", "", "write the report as one page to this file")
 	cmd.Flags().StringVar(&f.sarif, "sarif", "", "write the report for code-scanning pages to this file")
+	cmd.Flags().StringVar(&f.disk, "disk", "", "audit this disk of a package alone, by its ID or file name")
 	cmd.Flags().StringVar(&f.before, "before", "", "a report in JSON from before a scrub, for --html")
 	cmd.Flags().StringVar(&f.extract, "extract", "", "write what is recovered into this new folder")
 	cmd.Flags().Int64Var(&f.extractBytes, "extract-bytes", 1<<30, "write at most so many bytes")
@@ -77,14 +79,21 @@ func (c *cli) audit(cmd *cobra.Command, path string, f *auditFlags) error {
 	if err != nil {
 		return err
 	}
-	r, format, closer, err := openAudited(cmd.Context(), path)
+	src, disks, err := openAudited(cmd.Context(), path, f.disk)
 	if err != nil {
 		if len(fault.HintsOf(err)) == 0 {
-			err = fault.New(fault.Input, err, "name a disk image, a block device that you may read, or a package with one disk")
+			err = fault.New(fault.Input, err, "name a disk image, a block device that you may read, or a package")
 		}
 		return fmt.Errorf("opening the image: %w", err)
 	}
-	defer closer.Close()
+	defer src.Close()
+	if len(disks) > 1 {
+		return c.auditPackage(cmd.Context(), path, disks, opts, f)
+	}
+	r, format, err := disks[0].Open()
+	if err != nil {
+		return fmt.Errorf("opening the image: %w", source.Unreadable(path, err))
+	}
 	var x *audit.Extractor
 	if f.extract != "" {
 		if x, err = audit.NewExtractor(f.extract, r, f.extractBytes, f.extractFiles); err != nil {
@@ -103,7 +112,10 @@ func (c *cli) audit(cmd *cobra.Command, path string, f *auditFlags) error {
 		return fmt.Errorf("auditing %s: %w", path, err)
 	}
 	report.Path, report.Format = path, format
-	if err := f.write(report, old); err != nil {
+	if f.disk != "" {
+		report.Disk = disks[0].Name
+	}
+	if err := f.write(old, report); err != nil {
 		return err
 	}
 	if c.json {
@@ -117,32 +129,12 @@ func (c *cli) audit(cmd *cobra.Command, path string, f *auditFlags) error {
 	return errors.Join(err, report.Err())
 }
 
-// openAudited opens a disk image, or the one disk of a package or an archive.
-func openAudited(ctx context.Context, path string) (disk.Reader, string, io.Closer, error) {
-	src, err := source.Open(ctx, path)
-	if err != nil {
-		return nil, "", nil, fmt.Errorf("%s: %w", path, err)
-	}
-	var r disk.Reader
-	var format string
-	d, err := src.One("")
-	if err == nil {
-		r, format, err = d.Open()
-	} else if len(src.Disks) > 1 {
-		err = fault.New(fault.Input, fmt.Errorf("it holds %d disks", len(src.Disks)), "take the disks out of it with `imgbuild convert --disk`, and audit each")
-	}
-	if err != nil {
-		return nil, "", nil, errors.Join(fmt.Errorf("%s: %w", path, err), src.Close())
-	}
-	return r, format, src, nil
-}
-
 // write writes the reports that go into files. Each gets its name when it is
 // whole.
-func (f *auditFlags) write(report, old *audit.Report) error {
+func (f *auditFlags) write(old *audit.Report, reports ...*audit.Report) error {
 	for path, write := range map[string]func(io.Writer) error{
-		f.html:  func(w io.Writer) error { return html.Write(w, report, old) },
-		f.sarif: func(w io.Writer) error { return sarif.Write(w, report, version) },
+		f.html:  func(w io.Writer) error { return html.Write(w, reports[0], old) },
+		f.sarif: func(w io.Writer) error { return sarif.Write(w, version, reports...) },
 	} {
 		if path == "" {
 			continue

@@ -10,8 +10,10 @@ import (
 
 // Report is what an audit found. Sizes and offsets are in bytes.
 type Report struct {
-	// Path is how the caller names the image.
+	// Path is how the caller names the image, Disk a disk in it when it holds
+	// several.
 	Path   string `json:"path,omitempty"`
+	Disk   string `json:"disk,omitempty"`
 	Format string `json:"format,omitempty"`
 	Size   int64  `json:"size"`
 	// Scanned counts the bytes that were looked at, blocks of zeros left out;

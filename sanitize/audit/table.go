@@ -16,11 +16,7 @@ const tableSecrets = 100
 // type, the secrets one by one, and the verdict.
 func (r *Report) WriteTable(w io.Writer) error {
 	var b bytes.Buffer
-	name := r.Path
-	if name == "" {
-		name = "image"
-	}
-	fmt.Fprintf(&b, "%s: %d bytes, %d looked at, %s read\n", clean(name), r.Size, r.Scanned, plural(r.Files, "live file"))
+	fmt.Fprintf(&b, "%s: %d bytes, %d looked at, %s read\n", clean(r.name()), r.Size, r.Scanned, plural(r.Files, "live file"))
 	r.writeVolumes(&b)
 	r.writeSums(&b)
 	r.writeSecrets(&b)

@@ -82,6 +82,9 @@ func title(r *audit.Report) string {
 	if r.Path == "" {
 		return "image"
 	}
+	if r.Disk != "" {
+		return filepath.Base(r.Path) + ", disk " + r.Disk
+	}
 	return filepath.Base(r.Path)
 }
 

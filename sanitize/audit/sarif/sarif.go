@@ -115,8 +115,17 @@ type Suppression struct {
 	Justification string `json:"justification"`
 }
 
-// New turns a report into a log. toolVersion is that of imgbuild.
-func New(r *audit.Report, toolVersion string) Log {
+// New turns the reports of an image's disks into a log, with a run for each.
+// toolVersion is that of imgbuild.
+func New(toolVersion string, reports ...*audit.Report) Log {
+	log := Log{Schema: schema, Version: version, Runs: []Run{}}
+	for _, r := range reports {
+		log.Runs = append(log.Runs, newRun(r, toolVersion))
+	}
+	return log
+}
+
+func newRun(r *audit.Report, toolVersion string) Run {
 	driver := Driver{Name: "imgbuild", Version: toolVersion, Rules: []Rule{}}
 	index := map[string]int{}
 	run := Run{Results: []Result{}}
@@ -134,14 +143,24 @@ func New(r *audit.Report, toolVersion string) Log {
 		run.Results = append(run.Results, result(r, f, at))
 	}
 	run.Tool.Driver = driver
-	return Log{Schema: schema, Version: version, Runs: []Run{run}}
+	return run
 }
 
-// Write writes the log of a report.
-func Write(w io.Writer, r *audit.Report, toolVersion string) error {
+// Write writes the log of an image's disks.
+func Write(w io.Writer, toolVersion string, reports ...*audit.Report) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	return e.Encode(New(r, toolVersion))
+	return e.Encode(New(toolVersion, reports...))
+}
+
+// artifact is the address of a disk: the name of the image, and that of the disk
+// below it when there are several.
+func artifact(r *audit.Report) Artifact {
+	name := filepath.ToSlash(filepath.Base(r.Path))
+	if r.Disk != "" {
+		name += "/" + r.Disk
+	}
+	return Artifact{name}
 }
 
 func result(r *audit.Report, f *audit.Finding, rule int) Result {
@@ -158,7 +177,7 @@ func result(r *audit.Report, f *audit.Finding, rule int) Result {
 	out := Result{
 		RuleID: f.Rule, RuleIndex: rule, Level: level(f), Message: Text{text},
 		Locations: []Location{{
-			Physical: Physical{Artifact{filepath.ToSlash(filepath.Base(r.Path))}, Region{f.Offset, f.Length}},
+			Physical: Physical{artifact(r), Region{f.Offset, f.Length}},
 			Logical:  []Logical{{f.Owner, f.Class.String()}},
 		}},
 		Fingerprints: map[string]string{"imgbuild/v1": fingerprint(f)},

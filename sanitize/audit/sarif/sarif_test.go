@@ -65,7 +65,7 @@ func TestSchema(t *testing.T) {
 	s := schema(t)
 	for _, r := range []*audit.Report{report(), {}} {
 		var b bytes.Buffer
-		if err := sarif.Write(&b, r, "1.0"); err != nil {
+		if err := sarif.Write(&b, "1.0", r); err != nil {
 			t.Fatal(err)
 		}
 		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(b.Bytes()))
@@ -84,7 +84,7 @@ func TestSchema(t *testing.T) {
 
 // TestLevels shows what a page will make of findings.
 func TestLevels(t *testing.T) {
-	results := sarif.New(report(), "1.0").Runs[0].Results
+	results := sarif.New("1.0", report()).Runs[0].Results
 	for i, want := range []string{"error", "note", "warning"} {
 		if results[i].Level != want {
 			t.Errorf("result %d is a %s, not a %s", i, results[i].Level, want)
@@ -99,7 +99,7 @@ func TestLevels(t *testing.T) {
 // puts its file, and a dead one is not.
 func TestFingerprint(t *testing.T) {
 	print := func(r *audit.Report, i int) string {
-		return sarif.New(r, "").Runs[0].Results[i].Fingerprints["imgbuild/v1"]
+		return sarif.New("", r).Runs[0].Results[i].Fingerprints["imgbuild/v1"]
 	}
 	moved := report()
 	for i := range moved.Findings {
