@@ -94,10 +94,10 @@ func (t *treeHash) end() error {
 
 // contents hashes the contents of batches.
 func (t *treeHash) contents() error {
-	buf := make([]byte, scanBuffer)
+	h, buf := xxh3.New(), make([]byte, scanBuffer)
 	for b := range t.work {
 		for _, f := range b.files {
-			sum, err := hashContent(t.ctx, f, buf)
+			sum, err := hashContent(t.ctx, f, h, buf)
 			if err != nil {
 				return err
 			}
@@ -155,7 +155,7 @@ func describe(f File) []byte {
 // others. A hole that its driver knows is hashed by its length: the journal of
 // changes on an NTFS volume may have a hole of terabytes ahead of what it
 // holds.
-func hashContent(ctx context.Context, f File, buf []byte) ([]byte, error) {
+func hashContent(ctx context.Context, f File, h *xxh3.Hasher, buf []byte) ([]byte, error) {
 	if f.Open == nil {
 		return nil, nil
 	}
@@ -163,7 +163,7 @@ func hashContent(ctx context.Context, f File, buf []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", f.Path, err)
 	}
-	h := xxh3.New()
+	h.Reset()
 	l, located := c.(Locator)
 	for off := int64(0); off < f.Size; {
 		if err := ctx.Err(); err != nil {

@@ -52,9 +52,8 @@ type tables struct {
 	group map[int64]int64 // by the byte at which the table begins
 	emit  func(sanitize.Region) error
 
-	reader  tableReader
-	account account // of the table at hand
-	dead    []disk.Extent
+	reader tableReader
+	dead   []disk.Extent // in the record at hand
 }
 
 // region emits g, or the records of the inode table that it is.
@@ -72,20 +71,39 @@ func (t *tables) region(g sanitize.Region) error {
 // records emits the inode table of a group, which lies at e. Runs of records
 // that are not in use become one region.
 func (t *tables) records(group int64, e disk.Extent) error {
-	a, free := &t.account, e.Off
-	a.f, a.pieces = t.f, a.pieces[:0]
+	at := e.Off
+	next := func(to int64, c sanitize.Class) error {
+		g := sanitize.Region{Extent: disk.Extent{Off: at, Len: to - at}, Class: c, Owner: tableOwner}
+		switch at = to; {
+		case g.Len == 0:
+			return nil
+		case g.Len < 0 || to > e.End():
+			return fmt.Errorf("a record has parts that overlap at byte %d", to)
+		}
+		return t.emit(g)
+	}
 	err := t.reader.group(group, func(n *inode, off int64) (err error) {
 		if t.dead, err = t.f.deadInRecord(n, t.dead[:0]); err != nil {
 			return err
 		}
-		a.bytes(free, off-free, sanitize.Stale, tableOwner)
-		a.split(off, t.f.inodeSize, t.dead, tableOwner)
-		free = off + t.f.inodeSize
-		return t.ctx.Err()
+		if err := next(off, sanitize.Stale); err != nil {
+			return err
+		}
+		for _, d := range t.dead {
+			if err := next(off+d.Off, sanitize.Metadata); err != nil {
+				return err
+			}
+			if err := next(off+d.End(), sanitize.Stale); err != nil {
+				return err
+			}
+		}
+		if err := t.ctx.Err(); err != nil {
+			return err
+		}
+		return next(off+t.f.inodeSize, sanitize.Metadata)
 	})
 	if err != nil {
 		return err
 	}
-	a.bytes(free, e.End()-free, sanitize.Stale, tableOwner)
-	return sanitize.Tile(a.pieces, e.Off, e.End(), t.emit, sanitize.Fill(sanitize.Unknown, tableOwner, t.emit))
+	return next(e.End(), sanitize.Stale)
 }
