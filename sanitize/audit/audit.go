@@ -55,6 +55,9 @@ type Options struct {
 	// MaxFindings bounds the findings of each kind that are listed; 0 stands
 	// for [DefaultFindings].
 	MaxFindings int
+	// MaxUnpacked bounds what is unpacked of one live archive, and of all that
+	// are recovered in one chunk, in bytes; 0 stands for [DefaultUnpacked].
+	MaxUnpacked int64
 	// Workers is the number of goroutines; 0 stands for one for each
 	// processor.
 	Workers int
@@ -66,13 +69,19 @@ type Options struct {
 	Found func(Finding) error
 }
 
-// DefaultFindings is how many findings of each kind are listed.
-const DefaultFindings = 20_000
+// What stands for an option that is not set.
+const (
+	DefaultFindings = 20_000
+	DefaultUnpacked = 256 << 20
+)
 
 // Run audits the image r.
 func Run(ctx context.Context, r disk.Reader, opts Options) (*Report, error) {
 	if opts.MaxFindings <= 0 {
 		opts.MaxFindings = DefaultFindings
+	}
+	if opts.MaxUnpacked <= 0 {
+		opts.MaxUnpacked = DefaultUnpacked
 	}
 	if opts.Workers <= 0 {
 		opts.Workers = runtime.GOMAXPROCS(0)

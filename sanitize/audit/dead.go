@@ -32,9 +32,9 @@ func (a *auditor) scanRuns(ctx context.Context) error {
 // scanChunk is the job of one chunk of the disk.
 func (a *auditor) scanChunk(w *worker, s source, own disk.Extent) result {
 	res := result{found: a.jobTally(), cost: own.Len}
-	w.left = maxUnpacked
+	w.left = a.MaxUnpacked
 	w.outer.unpack = func(at int64, name string, r io.Reader) {
-		a.scanStream(w, r, name, maxUnpacked, func(f Finding) bool {
+		a.scanStream(w, r, name, a.MaxUnpacked, func(f Finding) bool {
 			f.Offset = at
 			if !a.place(&f) {
 				return false
@@ -43,7 +43,7 @@ func (a *auditor) scanChunk(w *worker, s source, own disk.Extent) result {
 			return true
 		})
 	}
-	win, spans, err := w.scan(a.dead, s, own, func(f Finding) bool {
+	emit := func(f Finding) bool {
 		if !a.place(&f) {
 			return false
 		}
@@ -52,13 +52,17 @@ func (a *auditor) scanChunk(w *worker, s source, own disk.Extent) result {
 			a.unpackDead(w, s, f, res.found.add)
 		}
 		return true
-	})
-	for _, e := range spans {
-		res.scanned += e.Len
-		res.residue = a.appendDead(res.residue, win, e)
 	}
-	if err != nil {
-		res.problems = append(res.problems, Problem{Offset: own.Off, Error: fmt.Sprintf("reading %d bytes: %v", own.Len, err)})
+	for off := own.Off; off < own.End(); off += windowSize {
+		part := disk.Extent{Off: off, Len: min(windowSize, own.End()-off)}
+		win, spans, err := w.scan(a.dead, s, part, emit)
+		for _, e := range spans {
+			res.scanned += e.Len
+			res.residue = a.appendDead(res.residue, win, e)
+		}
+		if err != nil {
+			res.problems = append(res.problems, Problem{Offset: part.Off, Error: fmt.Sprintf("reading %d bytes: %v", part.Len, err)})
+		}
 	}
 	for _, kind := range kinds {
 		sortFindings(res.found.findings[kind])

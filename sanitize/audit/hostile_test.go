@@ -34,13 +34,13 @@ func bomb(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	for i := range 12 {
+	for i := range 4 {
 		w, err := z.Create(string(rune('a' + i)))
 		if err == nil && i == 0 {
 			_, err = w.Write([]byte(" " + token(1) + "\n"))
 		}
 		if err == nil {
-			_, err = io.Copy(w, zeros(100<<20))
+			_, err = io.Copy(w, zeros(4<<20))
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -54,25 +54,23 @@ func bomb(t *testing.T) []byte {
 
 // TestBomb bounds what is unpacked, live and deleted, and says so.
 func TestBomb(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it unpacks half a gigabyte")
-	}
-	b := bomb(t)
+	b, opts := bomb(t), options(t, "none")
+	opts.MaxUnpacked = 8 << 20
 	path := filesystem(t, map[string][]byte{"live.zip": b})
-	report := run(t, open(t, path), options(t, "none"))
+	report := run(t, open(t, path), opts)
 	if got := secrets(report); len(got) != 1 {
 		t.Errorf("the secrets of the live one are %v", got)
 	}
 	if len(report.Problems) != 1 || report.Problems[0].Path != "/live.zip" {
 		t.Errorf("the problems are %+v", report.Problems)
 	}
-	m := disk.NewMemory(32 << 20)
+	m := disk.NewMemory(8 << 20)
 	for at := int64(4096); at < m.Size()-int64(len(b)); at += int64(len(b)) {
 		if _, err := m.WriteAt(b, at); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := secrets(run(t, m, options(t, "none"))); len(got) < 2 {
+	if got := secrets(run(t, m, opts)); len(got) < 2 {
 		t.Errorf("the secrets of the deleted ones are %v", got)
 	}
 }

@@ -46,7 +46,7 @@ func (a *auditor) walkFiles(ctx context.Context) error {
 // Most files are small, and handing each to another goroutine costs as much as
 // reading it: a job takes files of so many bytes together, and so many files.
 const (
-	batchSize  = chunkSize
+	batchSize  = windowSize
 	batchFiles = 256
 )
 
@@ -93,7 +93,7 @@ func (a *auditor) scanFile(w *worker, volume int, f sanitize.File, res *result) 
 	}
 	s := source{asReader{c}, disk.Extent{Len: f.Size}, f.Path}
 	// The first piece tells what the file is, and is most often all of it.
-	first, err := w.read(s, disk.Extent{Len: min(s.Len, chunkSize)})
+	first, err := w.read(s, disk.Extent{Len: min(s.Len, windowSize)})
 	if err != nil {
 		return err
 	}
@@ -162,12 +162,12 @@ func locate(c sanitize.Content, off int64) (int64, bool) {
 }
 
 // stored yields the parts of a file of size bytes that may hold data, in
-// pieces of at most chunkSize that begin at even places.
+// pieces of at most windowSize that begin at even places.
 func stored(c sanitize.Content, size int64) func(func(disk.Extent) bool) {
 	l, known := c.(sanitize.Locator)
 	return func(yield func(disk.Extent) bool) {
 		for off := int64(0); off < size; {
-			end := min(off+chunkSize, size)
+			end := min(off+windowSize, size)
 			if known {
 				if s, ok := l.Span(off); ok && s.Hole && s.Len > 0 {
 					// An odd end would be a driver's fault.

@@ -8,12 +8,14 @@ import (
 	"github.com/imgbuild/imgbuild/sanitize"
 )
 
-// chunkSize is the unit of work, in bytes; lookAhead and lookBack are what a
-// chunk holds of its neighbours, so that little is read twice.
+// chunkSize is the unit of work, in bytes. A chunk is read in windows, which fit
+// the second-level cache; lookAhead and lookBack are what a window holds of its
+// neighbours, so that little is read twice.
 const (
-	chunkSize = 1 << 20
-	lookAhead = 64 << 10
-	lookBack  = 4 << 10
+	chunkSize  = 4 << 20
+	windowSize = 1 << 20
+	lookAhead  = 64 << 10
+	lookBack   = 4 << 10
 )
 
 // run is a stretch of bytes that belong together: a deleted file may lie

@@ -45,7 +45,7 @@ type searcher struct {
 
 func newWorker() *worker {
 	return &worker{
-		buf:   make([]byte, lookBack+chunkSize+lookAhead),
+		buf:   make([]byte, lookBack+windowSize+lookAhead),
 		outer: &searcher{view: carve.NewView(carve.Window{})}, inner: &searcher{view: carve.NewView(carve.Window{})},
 	}
 }

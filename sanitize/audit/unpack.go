@@ -20,9 +20,8 @@ import (
 
 // Bounds on what is unpacked of one archive.
 const (
-	maxUnpacked = 256 << 20 // bytes, of all members together
-	maxMember   = 64 << 20  // bytes of one member
-	maxMembers  = 20_000
+	maxMember  = 64 << 20 // bytes of one member
+	maxMembers = 20_000
 )
 
 // errTooMuch ends an archive that unpacks to more than is looked at.
@@ -54,7 +53,7 @@ var zipNames = []string{".zip", ".jar", ".war", ".ear", ".apk", ".aar", ".whl", 
 func (a *auditor) unpack(w *worker, s source, head []byte, emit emitter) error {
 	switch {
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")) && slices.Contains(zipNames, strings.ToLower(path.Ext(s.path))):
-		return a.unpackZip(w, s, maxUnpacked, emit)
+		return a.unpackZip(w, s, a.MaxUnpacked, emit)
 	case bytes.HasPrefix(head, []byte("\x1f\x8b\x08")):
 		return a.unpackGzip(w, s, emit)
 	}
@@ -123,7 +122,7 @@ func (a *auditor) unpackGzip(w *worker, s source, emit emitter) error {
 	if name == "" {
 		name = strings.TrimSuffix(path.Base(s.path), ".gz")
 	}
-	_, err = a.scanStream(w, w.gzip, name, maxUnpacked, emit)
+	_, err = a.scanStream(w, w.gzip, name, a.MaxUnpacked, emit)
 	if errors.Is(err, errTooMuch) {
 		return err
 	}
