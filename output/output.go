@@ -61,6 +61,8 @@ type Appliance struct {
 // Kernel is what a direct boot needs.
 type Kernel struct {
 	Cmdline string
+	// RAMCmdline is the command line for the parts without a disk.
+	RAMCmdline string
 	// Image is the path of the bzImage, Initramfs of the initramfs, on this
 	// machine; empty when there is none.
 	Image, Initramfs string
@@ -76,6 +78,12 @@ const (
 	// with its command line and initramfs. It is an empty file when the kernel
 	// cannot be started by firmware.
 	EFI Part = "efi"
+	// RAM is an initramfs that holds the whole root: the appliance runs without
+	// a disk. It is for the kernel of [Appliance.Kernel].
+	RAM Part = "ram"
+	// RAMEFI is an EFI program that holds the kernel and RAM; an empty file as
+	// with EFI.
+	RAMEFI Part = "ram-efi"
 )
 
 // Asks is a format that asks for parts of the appliance.

@@ -63,18 +63,28 @@ func (s *set) boot(kernelInputs []builder.Input, efi string) string {
 	})
 }
 
-// cmdline is the kernel command line of the appliance. The console named last
-// is the one that /dev/console is.
+// cmdline is the kernel command line of the appliance.
 func (s *set) cmdline() string {
+	return s.words("root=PARTUUID="+strings.ToLower(s.guid("root").String()),
+		"rootfstype="+s.Recipe.Recipe.Disk.Root.Filesystem,
+		"ro", "rootwait", "init=/init")
+}
+
+// ramCmdline is the kernel command line of the appliance without a disk. The
+// filesystem of an initramfs is tmpfs unless another is named, and would be
+// bounded by half of the memory.
+func (s *set) ramCmdline() string {
+	return s.words("rootfstype=ramfs", "ro", "rdinit=/init")
+}
+
+// words puts a kernel command line together. The console named last is the one
+// that /dev/console is.
+func (s *set) words(root ...string) string {
 	r := s.Recipe.Recipe
-	words := []string{
-		"root=PARTUUID=" + strings.ToLower(s.guid("root").String()),
-		"rootfstype=" + r.Disk.Root.Filesystem,
-		"ro", "rootwait", "init=/init",
+	words := append(root,
 		"console=hvc0", "console=ttyS0",
 		"quiet", "panic=-1",
-		"nvme_core.io_timeout=4294967295",
-	}
+		"nvme_core.io_timeout=4294967295")
 	words = append(words, isolation(r.Guest.Isolation)...)
 	return strings.Join(append(words, r.Kernel.Cmdline...), " ")
 }

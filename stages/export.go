@@ -169,7 +169,7 @@ func (s *Session) appliance(ctx context.Context, results map[string]builder.Outp
 
 // directBoot says where in the store the kernel and its initramfs lie.
 func (s *Session) directBoot(ctx context.Context, results map[string]builder.Outputs) (k output.Kernel, err error) {
-	k.Cmdline = s.Build.Cmdline
+	k.Cmdline, k.RAMCmdline = s.Build.Cmdline, s.Build.RAMCmdline
 	if k.Image, err = s.pathOf(ctx, results, s.Build.Kernel); err != nil || s.Build.Initramfs.Stage == "" {
 		return k, err
 	}

@@ -24,8 +24,8 @@ type Build struct {
 	Parts map[output.Part]builder.Input
 	// Legal are the outputs that hold licence files.
 	Legal []builder.Input
-	// Cmdline is the kernel command line.
-	Cmdline string
+	// Cmdline is the kernel command line, RAMCmdline that without a disk.
+	Cmdline, RAMCmdline string
 }
 
 // Plan makes the plan of a build. It reads the recipe, the lock and the
@@ -43,7 +43,7 @@ func (o Options) Plan(ctx context.Context) (*Build, error) {
 	if len(kernel) > 1 {
 		b.Initramfs = kernel[1]
 	}
-	b.Cmdline = s.cmdline()
+	b.Cmdline, b.RAMCmdline = s.cmdline(), s.ramCmdline()
 	s.checkKernel(kernel)
 
 	efi := s.efi("efi", kernel, b.Cmdline)
@@ -60,6 +60,10 @@ func (o Options) Plan(ctx context.Context) (*Build, error) {
 	s.audit(scrub)
 	s.parts(b, map[output.Part]func() builder.Input{
 		output.EFI: func() builder.Input { return from(efi, "program") },
+		output.RAM: func() builder.Input { return from(s.ram(kernel, b.Layers), "initramfs") },
+		output.RAMEFI: func() builder.Input {
+			return from(s.efi("ram efi", inRAM(kernel, s.ram(kernel, b.Layers)), b.RAMCmdline), "program")
+		},
 	})
 	if s.err != nil {
 		return nil, s.err
@@ -107,6 +111,7 @@ func (o Options) Runners() map[string]builder.Runner {
 		kindEFI:           o.makeEFI,
 		kindBoot:          o.makeBoot,
 		kindRoot:          o.makeRoot,
+		kindRAM:           o.makeRAM,
 		kindData:          o.makeData,
 		kindDisk:          o.makeDisk,
 		kindScrub:         o.scrubDisk,

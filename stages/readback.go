@@ -43,7 +43,7 @@ func readBack(ctx context.Context, audited disk.Reader, path, format string) err
 // mayHoldDisk spares the files of a format that lie beside its disk.
 func mayHoldDisk(path, format string) bool {
 	switch format {
-	case "kernel", "oci":
+	case "kernel", "netboot", "oci", "uki":
 		return false
 	case "ovf": // the descriptor leads to the disk
 		return filepath.Ext(path) == ".ovf"

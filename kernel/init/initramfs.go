@@ -24,13 +24,9 @@ const newRoot = "/newroot"
 // loads the modules without which there is no root, mounts the root and
 // becomes the init that is there. It returns only when that fails.
 func switchRoot(line cmdline) error {
-	text, err := os.ReadFile(config.InitramfsPath)
-	if err != nil {
-		return fmt.Errorf("reading the initramfs: %w", err)
-	}
 	var initramfs config.Initramfs
-	if err := json.Unmarshal(text, &initramfs); err != nil {
-		return fmt.Errorf("reading %s: %w", config.InitramfsPath, err)
+	if err := readJSON(config.InitramfsPath, &initramfs); err != nil {
+		return err
 	}
 	trouble := loadModules(initramfs.Modules)
 	device, err := waitFor(rootPatience, func() (string, error) { return rootDevice(line.last("root")) })
@@ -54,6 +50,17 @@ func switchRoot(line cmdline) error {
 	}
 	err = unix.Exec(program, append([]string{program}, os.Args[1:]...), os.Environ())
 	return fmt.Errorf("starting the root's %s: %w", program, err)
+}
+
+func readJSON(path string, v any) error {
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, v)
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", path, err)
+	}
+	return nil
 }
 
 // loadModules loads what it can. A driver that finds no device of its own

@@ -29,6 +29,9 @@
 // When the file [config.InitramfsPath] is there, init is in the initramfs of a
 // kernel from a package: it loads modules, mounts the root of the kernel
 // command line, and starts the init that it finds there.
+//
+// When the file [config.RAMPath] is there, the initramfs is the root: the guest
+// has no disk. Init loads the modules, if there are any, and goes on.
 package main
 
 import (
@@ -122,7 +125,12 @@ func (b *boot) live() (action string, err error) {
 	if err := b.firstMounts(); err != nil {
 		return "", err
 	}
-	if exists(config.InitramfsPath) {
+	switch {
+	case exists(config.RAMPath):
+		if err := b.stayInRAM(); err != nil {
+			return "", err
+		}
+	case exists(config.InitramfsPath):
 		return "", switchRoot(b.line)
 	}
 	b.console.line(config.LineUp, "%.3f", uptime())

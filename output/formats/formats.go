@@ -14,6 +14,7 @@ import (
 	"github.com/imgbuild/imgbuild/output/kernel"
 	"github.com/imgbuild/imgbuild/output/kubevirt"
 	"github.com/imgbuild/imgbuild/output/libvirt"
+	"github.com/imgbuild/imgbuild/output/netboot"
 	"github.com/imgbuild/imgbuild/output/oci"
 	"github.com/imgbuild/imgbuild/output/openstack"
 	"github.com/imgbuild/imgbuild/output/ovf"
@@ -39,6 +40,7 @@ func All() []output.Format {
 		kubevirt.Format{},
 		libvirt.Format{},
 		oci.Format{},
+		netboot.Format{},
 		openstack.Format{},
 		ovf.OVA{},
 		ovf.OVF{},

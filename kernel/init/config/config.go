@@ -126,3 +126,13 @@ type Initramfs struct {
 
 // InitramfsPath is where that file stands.
 const InitramfsPath = "/initramfs.json"
+
+// RAM is the file of an initramfs that is the whole root: the guest has no disk.
+type RAM struct {
+	// Time is when every file was changed last, in seconds since 1970. Kernels
+	// may forget it, and a JVM's class archive is for files of that time.
+	Time int64 `json:"time"`
+}
+
+// RAMPath is where that file stands.
+const RAMPath = "/etc/imgbuild/ram.json"

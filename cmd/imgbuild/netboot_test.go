@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/imgbuild/imgbuild/disk/disktest"
+	"github.com/imgbuild/imgbuild/vm"
+)
+
+// TestNetboot loads an appliance into memory by QEMU itself, and from a TFTP
+// server by iPXE, for a BIOS and for UEFI. There is no disk.
+func TestNetboot(t *testing.T) {
+	out := simpleAppliance(t, "[netboot]")
+	text, err := os.ReadFile(filepath.Join(out, "simple.pxelinux"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, cmdline, _ := strings.Cut(string(text), "  APPEND ")
+	boots(t, vm.Options{
+		Kernel: filepath.Join(out, "simple-netboot.vmlinuz"), Initramfs: filepath.Join(out, "simple-netboot.initrd"),
+		Cmdline: strings.TrimSpace(cmdline), Memory: 256 << 20,
+	})
+	for file, firmware := range map[string][]string{
+		"simple.ipxe":        nil,
+		"simple-netboot.efi": {"-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"},
+	} {
+		t.Run(file, func(t *testing.T) { fromNetwork(t, out, file, firmware) })
+	}
+}
+
+// fromNetwork boots a file by the ROM of QEMU's network card, which is iPXE's,
+// and gets the app's answer.
+func fromNetwork(t *testing.T, dir, file string, firmware []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	args := append([]string{
+		"-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-cpu", "max", "-m", "512",
+		"-netdev", fmt.Sprintf("user,id=net,tftp=%s,bootfile=%s,hostfwd=tcp:%s-:8080", dir, file, addr),
+		"-device", "virtio-net-pci,netdev=net,bootindex=0", "-device", "virtio-rng-pci",
+	}, firmware...)
+	cmd := exec.CommandContext(t.Context(), disktest.Program(t, "qemu-system-x86_64", "qemu-system-x86"), args...)
+	var console strings.Builder
+	cmd.Stdout, cmd.Stderr = &console, &console
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		cmd.Wait()
+	}()
+	page, err := poll(addr, ended)
+	cmd.Process.Kill()
+	<-ended
+	if err != nil || !strings.HasPrefix(page, "Hello from simple") {
+		t.Errorf("the answer is %q, %v; the console:\n%s", page, err, console.String())
+	}
+}
+
+// netbootPatience is how long the emulated firmware, the transfer and the boot
+// may take.
+const netbootPatience = 8 * time.Minute
+
+// poll asks until there is an answer.
+func poll(addr string, ended <-chan struct{}) (string, error) {
+	client := http.Client{Timeout: 10 * time.Second}
+	for deadline := time.Now().Add(netbootPatience); ; {
+		resp, err := client.Get("http://" + addr + "/")
+		if err == nil {
+			page, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if err == nil {
+				return string(page), nil
+			}
+		}
+		if time.Now().After(deadline) {
+			return "", err
+		}
+		select {
+		case <-ended:
+			return "", errors.New("the machine ended")
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+}
