@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -65,9 +66,7 @@ var creators = map[string]func(f *os.File, size int64) (disk.Sink, error){
 	"zst":           in(packed.Zstd),
 	"gz":            in(packed.Gzip),
 	"ovm":           createOVM,
-	"xva": func(f *os.File, size int64) (disk.Sink, error) {
-		return xva.Create(f, size, xva.Options{Description: []byte("<value/>"), Folder: "Ref:3"})
-	},
+	"xva":           createXVA,
 }
 
 func inQcow2(c qcow2.Compression) func(*os.File, int64) (disk.Sink, error) {
@@ -90,11 +89,31 @@ func in(kind packed.Kind) func(*os.File, int64) (disk.Sink, error) {
 
 // createOVM makes a template without its vm.cfg.
 func createOVM(f *os.File, size int64) (disk.Sink, error) {
-	head, err := tarred.File("System.img", size, time.Unix(0, 0))
+	header, err := tarred.File("System.img", size, time.Unix(0, 0))
 	if err != nil {
 		return nil, err
 	}
-	return tarred.Packed(f, head, size)
+	a, err := tarred.NewPacked(f, tarred.Block+tarred.Blocks(size))
+	if err != nil {
+		return nil, err
+	}
+	err = a.Add(header)
+	return template{a.Disk(size), a}, err
+}
+
+// template is a disk whose end is that of the archive.
+type template struct {
+	io.WriterAt
+	io.Closer
+}
+
+// createXVA makes an export without its records, and without its end.
+func createXVA(f *os.File, size int64) (disk.Sink, error) {
+	a, err := xva.NewWriter(f, xva.Options{Description: []byte("<value/>")})
+	if err != nil {
+		return nil, err
+	}
+	return a.Disk("Ref:3", size)
 }
 
 func create(format string, f *os.File, size int64) (disk.Sink, error) {

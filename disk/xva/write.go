@@ -16,9 +16,6 @@ import (
 type Options struct {
 	// Description is the content of ova.xml.
 	Description []byte
-	// Folder is the name of the disk's folder: its reference in the
-	// description, such as "Ref:3".
-	Folder string
 	// Checksum is SHA1 by default, which hosts of any age read.
 	Checksum Checksum
 	// Created is the time that all members carry.
@@ -33,37 +30,55 @@ const (
 	inFlight   = 4
 )
 
-// writer is a disk.Sink. It writes straight on, and holds a few chunks.
-type writer struct {
-	*blocks.Assembler
-	w      io.Writer
-	opts   Options
-	size   int64
-	pipe   *pipe.Pipe
-	next   int64 // the offset behind the last chunk that was submitted
-	closed bool
+// Writer writes an archive straight on, disk by disk.
+type Writer struct {
+	w    io.Writer
+	opts Options
 }
 
-// Create returns a sink that writes an archive with one disk of size bytes into
-// w. Close does not close w.
-func Create(w io.Writer, size int64, opts Options) (disk.Sink, error) {
-	if size < 0 || size > MaxSize {
-		return nil, fmt.Errorf("creating an XVA: a size of %d bytes is out of range", size)
-	}
+// NewWriter begins an archive in w with its description.
+func NewWriter(w io.Writer, opts Options) (*Writer, error) {
 	if opts.Checksum == "" {
 		opts.Checksum = SHA1
 	}
-	d := &writer{w: w, opts: opts, size: size}
+	if _, err := opts.Checksum.new(); err != nil {
+		return nil, fmt.Errorf("creating an XVA: %w", err)
+	}
+	a := &Writer{w, opts}
+	return a, a.member(DescriptionName, opts.Description)
+}
+
+// Disk returns a sink for a disk of size bytes. folder is its reference in the
+// description, such as "Ref:3": hosts read the disks in the order of these, as
+// text. Before the next disk the sink is to be closed.
+func (a *Writer) Disk(folder string, size int64) (disk.Sink, error) {
+	if size < 0 || size > MaxSize {
+		return nil, fmt.Errorf("creating an XVA: a size of %d bytes is out of range", size)
+	}
+	d := &writer{Writer: a, folder: folder, size: size}
 	var err error
 	if d.pipe, err = pipe.NewBounded(maxPackers, inFlight, d.packer, d.emit); err != nil {
 		return nil, fmt.Errorf("creating an XVA: %w", err)
 	}
 	d.Assembler = blocks.New(size, chunkSize, d.add)
-	if err := d.member(DescriptionName, opts.Description); err != nil {
-		d.pipe.Close()
-		return nil, err
-	}
 	return d, nil
+}
+
+// Close ends the archive. It does not close what it is written into.
+func (a *Writer) Close() error {
+	_, err := a.w.Write(make([]byte, 2*tarBlock))
+	return err
+}
+
+// writer is a disk.Sink, and holds a few chunks.
+type writer struct {
+	*blocks.Assembler
+	*Writer
+	folder string
+	size   int64
+	pipe   *pipe.Pipe
+	next   int64 // the offset behind the last chunk that was submitted
+	closed bool
 }
 
 // packer makes the checksum of a chunk.
@@ -93,7 +108,7 @@ func (d *writer) submit(off int64, chunk []byte) error {
 
 // emit writes a chunk and its checksum.
 func (d *writer) emit(off int64, chunk, sum []byte) error {
-	name := fmt.Sprintf("%s/%08d", d.opts.Folder, off/chunkSize)
+	name := fmt.Sprintf("%s/%08d", d.folder, off/chunkSize)
 	if err := d.member(name, chunk); err != nil {
 		return err
 	}
@@ -101,24 +116,24 @@ func (d *writer) emit(off int64, chunk, sum []byte) error {
 }
 
 // member writes a member of the archive.
-func (d *writer) member(name string, content []byte) error {
+func (a *Writer) member(name string, content []byte) error {
 	var head bytes.Buffer
 	err := tar.NewWriter(&head).WriteHeader(&tar.Header{
 		Typeflag: tar.TypeReg, Name: name, Size: int64(len(content)), Mode: 0o644,
-		ModTime: d.opts.Created.Truncate(time.Second), Format: tar.FormatUSTAR,
+		ModTime: a.opts.Created.Truncate(time.Second), Format: tar.FormatUSTAR,
 	})
 	if err != nil {
 		return fmt.Errorf("archiving %s: %w", name, err)
 	}
 	for _, p := range [][]byte{head.Bytes(), content, make([]byte, -len(content)&(tarBlock-1))} {
-		if _, err := d.w.Write(p); err != nil {
+		if _, err := a.w.Write(p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Close writes the last chunk, if it is zero, and the end of the archive.
+// Close writes the last chunk, if it is zero.
 func (d *writer) Close() error {
 	err := d.Assembler.Close()
 	if d.closed {
@@ -131,9 +146,6 @@ func (d *writer) Close() error {
 	}
 	if e := d.pipe.Close(); err == nil {
 		err = e
-	}
-	if err == nil {
-		_, err = d.w.Write(make([]byte, 2*tarBlock))
 	}
 	return err
 }

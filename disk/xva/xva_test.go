@@ -17,8 +17,26 @@ import (
 
 const description = "<value>of a machine</value>\n"
 
-func create(f *os.File, size int64, sum xva.Checksum) (disk.Sink, error) {
-	return xva.Create(f, size, xva.Options{Description: []byte(description), Folder: "Ref:4", Checksum: sum})
+// single is an archive of one disk, whose end is that of the archive.
+type single struct {
+	disk.Sink
+	archive *xva.Writer
+}
+
+func (s single) Close() error {
+	if err := s.Sink.Close(); err != nil {
+		return err
+	}
+	return s.archive.Close()
+}
+
+func create(w io.Writer, size int64, sum xva.Checksum) (disk.Sink, error) {
+	a, err := xva.NewWriter(w, xva.Options{Description: []byte(description), Checksum: sum})
+	if err != nil {
+		return nil, err
+	}
+	d, err := a.Disk("Ref:4", size)
+	return single{d, a}, err
 }
 
 // open returns the one disk of an archive, as large as its chunks say.
@@ -182,7 +200,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: %v", word, err)
 		}
 	}
-	if _, err := xva.Create(io.Discard, 0, xva.Options{Checksum: "md5"}); err == nil {
+	if _, err := xva.NewWriter(io.Discard, xva.Options{Checksum: "md5"}); err == nil {
 		t.Error("a checksum that nobody knows passed")
 	}
 }
@@ -192,7 +210,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(archive(f, member{"ova.xml", description}, member{"Ref:1/00000000", "abcd"}, member{"Ref:1/00000000.checksum", "81fe"},
 		member{"Ref:1/00000004", "xyz"}, member{"Ref:1/00000004.checksum", "66b2"}, member{"Ref:9/00000000", "q"}))
 	var b bytes.Buffer
-	sink, err := xva.Create(&b, 5000, xva.Options{Description: []byte(description), Folder: "Ref:3", Checksum: xva.XXH64})
+	sink, err := create(&b, 5000, xva.XXH64)
 	if err != nil {
 		f.Fatal(err)
 	}

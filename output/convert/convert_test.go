@@ -163,7 +163,9 @@ func twoDisks(t *testing.T) (path, first, second string) {
 func TestSeveralDisks(t *testing.T) {
 	in, first, second := twoDisks(t)
 	dir := t.TempDir()
-	for _, suffix := range []string{".ova", ".ovf"} {
+	for suffix, names := range map[string][2]string{
+		".ova": {"vmdisk1", "vmdisk2"}, ".ovf": {"vmdisk1", "vmdisk2"}, ".tgz": {"xvda", "xvdb"}, ".xva": {"Ref:3", "Ref:301"},
+	} {
 		out := filepath.Join(dir, "out"+suffix)
 		r := run(t, in, out)
 		text := strings.Join(r.Lost, "\n")
@@ -171,7 +173,7 @@ func TestSeveralDisks(t *testing.T) {
 			strings.Contains(text, "disk: one") || strings.Contains(text, "disk: two") {
 			t.Errorf("%d disks of %d bytes, lost:\n%s", r.Disks, r.Size, text)
 		}
-		for name, want := range map[string]string{"vmdisk1": second, "vmdisk2": first} {
+		for name, want := range map[string]string{names[0]: second, names[1]: first} {
 			back := filepath.Join(dir, "back.raw")
 			if _, err := convert.Run(t.Context(), convert.Options{In: out, Out: back, Disk: name}); err != nil {
 				t.Fatal(err)

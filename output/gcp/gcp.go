@@ -18,6 +18,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/imgbuild/imgbuild/output"
@@ -54,12 +55,24 @@ func (f Format) Begin(_ context.Context, a output.Appliance, dir *output.Dir, si
 	if err != nil {
 		return nil, err
 	}
-	enc, err := tarred.Packed(p, header, size)
+	archive, err := tarred.NewPacked(p, int64(len(header))+size)
 	if err != nil {
 		p.Abort()
 		return nil, err
 	}
-	return output.FileSink(f.Name(), p, enc), nil
+	err = archive.Add(header)
+	s := output.FileSink(f.Name(), p, sink{archive.Disk(size), archive})
+	if err != nil {
+		s.Abort()
+		return nil, err
+	}
+	return s, nil
+}
+
+// sink is the disk, whose end is that of the archive.
+type sink struct {
+	io.WriterAt
+	io.Closer
 }
 
 // header returns the header of the member. The GNU format of archive/tar is

@@ -1,5 +1,6 @@
 // Package ovm writes and reads templates for Oracle VM 3: NAME.tgz, an archive
-// that holds vm.cfg and the disk, System.img.
+// that holds vm.cfg and the disk, System.img; further ones are Disk2.img and so
+// on.
 //
 // The archive is written in one pass and never lies unpacked: its length is
 // known beforehand, so it is compressed like a disk, in which the zeros of
@@ -17,18 +18,22 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/output/tarred"
 )
 
-// Names in a template.
-const (
-	ConfigName = "vm.cfg"
-	DiskName   = "System.img"
-)
+// ConfigName is the name of the configuration in a template.
+const ConfigName = "vm.cfg"
+
+// DiskName is the name of the disk i in a template.
+func DiskName(i int) string {
+	if i == 0 {
+		return "System.img"
+	}
+	return fmt.Sprintf("Disk%d.img", i+1)
+}
 
 // Format is the format for Oracle VM.
 type Format struct{}
@@ -70,29 +75,36 @@ type writer struct {
 }
 
 // Begin implements output.Writer.
-func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
-	head, err := describe(config(a, w.options.Domain), size, a.Created)
+func (w writer) Begin(ctx context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
+	m := machine{a, w.options.Domain}
+	if n, most := 1+len(a.Disks), m.maxDisks(); n > most {
+		return nil, fault.New(fault.Usage, fmt.Errorf("a machine with %d disks does not fit: %d are the most of domain type %s", n, most, m.domain))
+	}
+	head, err := tarred.Member(ConfigName, m.config(), a.Created)
 	if err != nil {
 		return nil, err
+	}
+	length := int64(len(head)) + tarred.Block + tarred.Blocks(size)
+	for _, d := range a.Disks {
+		length += tarred.Block + tarred.Blocks(d.Size())
 	}
 	p, err := dir.Create(a.Name + ".tgz")
 	if err != nil {
 		return nil, err
 	}
-	s, err := tarred.Packed(p, head, size)
+	archive, err := tarred.NewPacked(p, length)
 	if err != nil {
 		p.Abort()
 		return nil, err
 	}
-	return output.FileSink(w.format.Name(), p, s), nil
-}
-
-// describe returns the archive up to the first byte of the disk.
-func describe(config []byte, size int64, when time.Time) ([]byte, error) {
-	head, err := tarred.Member(ConfigName, config, when)
+	s := &sink{format: w.format, file: p, archive: archive}
+	s.more = func() error { return s.addDisks(ctx, a) }
+	if err = archive.Add(head); err == nil {
+		s.Sink, err = s.disk(0, size, a.Created)
+	}
 	if err != nil {
+		s.Abort()
 		return nil, err
 	}
-	header, err := tarred.File(DiskName, size, when)
-	return append(head, header...), err
+	return s, nil
 }

@@ -31,7 +31,7 @@ func check(t *testing.T, m outputtest.Made) {
 	if m.Disk.Size() > 1<<30 {
 		return // tar takes seconds for a GiB of zeros
 	}
-	d, err := disk.OpenFile(filepath.Join(unpack(t, m.Dir.Path("hello-jvm.tgz")), ovm.DiskName))
+	d, err := disk.OpenFile(filepath.Join(unpack(t, m.Dir.Path("hello-jvm.tgz")), ovm.DiskName(0)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestConfig(t *testing.T) {
 		config := filepath.Join(unpack(t, m.Dir.Path("hello-jvm.tgz")), ovm.ConfigName)
 		g := xl.Parse(t, asXL(t, config))
 		if g.Info.Type != "hvm" || g.Info.Name != "hello-jvm" || g.Build.VCPUs != 2 || g.Build.MemoryKiB != 250<<10 ||
-			len(g.Disks) != 1 || g.Disks[0].Path != ovm.DiskName || g.Disks[0].Device != want.device || g.Disks[0].Format != "raw" ||
+			len(g.Disks) != 1 || g.Disks[0].Path != ovm.DiskName(0) || g.Disks[0].Device != want.device || g.Disks[0].Format != "raw" ||
 			g.Disks[0].ReadWrite != 1 || len(g.NICs) != 1 || g.NICs[0].Type != want.card {
 			t.Errorf("%s: %+v", domain, g)
 		}
@@ -108,7 +108,7 @@ func TestListing(t *testing.T) {
 		}
 		m := outputtest.Write(t, outputtest.Format{Format: ovm.Format{}}, s.Name)
 		out, err := exec.Command(disktest.Program(t, "tar", "tar"), "-tvzf", m.Dir.Path("hello-jvm.tgz")).CombinedOutput()
-		if lines := strings.Split(strings.TrimSpace(string(out)), "\n"); err != nil || len(lines) != 2 || !strings.HasSuffix(lines[1], ovm.DiskName) {
+		if lines := strings.Split(strings.TrimSpace(string(out)), "\n"); err != nil || len(lines) != 2 || !strings.HasSuffix(lines[1], ovm.DiskName(0)) {
 			t.Errorf("%v\n%s", err, out)
 		}
 	}

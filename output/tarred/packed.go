@@ -11,28 +11,50 @@ import (
 // bytes: some readers of tapes and pipes ask for whole ones.
 const record = 20 * Block
 
-// Packed returns a sink that writes an archive into w, compressed by gzip as it
-// goes: head, which ends with the header of a last member, and the disk of size
-// bytes, which is that member.
-func Packed(w io.Writer, head []byte, size int64) (disk.Sink, error) {
-	start := int64(len(head))
-	total := (End(start+Blocks(size)) + record - 1) / record * record
-	s, err := packed.Create(w, total, packed.Gzip)
+// Packed is an archive of disks that gzip compresses as it goes. What is in it
+// is written in its order, and no header twice: so the length of each disk has
+// to be known before it.
+type Packed struct {
+	sink disk.Sink
+	at   int64 // where the next member begins
+}
+
+// NewPacked begins an archive in w whose members have length bytes, with their
+// headers and whole blocks each.
+func NewPacked(w io.Writer, length int64) (*Packed, error) {
+	s, err := packed.Create(w, (End(length)+record-1)/record*record, packed.Gzip)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.WriteAt(head, 0); err != nil {
-		_ = s.Close() // it returns the same error
-		return nil, err
-	}
-	return &packedSink{s, start}, nil
+	return &Packed{sink: s}, nil
 }
 
-// packedSink takes the disk to its place in the archive.
-type packedSink struct {
-	disk.Sink
+// Add adds a header, or small members whole.
+func (p *Packed) Add(blocks []byte) error {
+	_, err := p.sink.WriteAt(blocks, p.at)
+	p.at += int64(len(blocks))
+	return err
+}
+
+// Disk returns the place of a disk of size bytes, whose header was added. To
+// close it does nothing.
+func (p *Packed) Disk(size int64) disk.Sink {
+	start := p.at
+	p.at += Blocks(size)
+	return &place{p.sink, start}
+}
+
+// Close ends the archive.
+func (p *Packed) Close() error { return p.sink.Close() }
+
+// place takes a disk to its place in an archive.
+type place struct {
+	sink  disk.Sink
 	start int64
 }
 
 // WriteAt implements disk.Sink.
-func (s *packedSink) WriteAt(p []byte, off int64) (int, error) { return s.Sink.WriteAt(p, s.start+off) }
+func (s *place) WriteAt(p []byte, off int64) (int, error) { return s.sink.WriteAt(p, s.start+off) }
+
+// Close implements disk.Sink.
+func (s *place) Close() error { return nil }

@@ -2,23 +2,37 @@ package xva
 
 import (
 	"bytes"
+	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/imgbuild/imgbuild/disk/part"
 	"github.com/imgbuild/imgbuild/output"
 )
 
-// References of the objects in an export. That of the disk is the folder of its
+// References of the objects in an export. That of a disk is the folder of its
 // chunks, too.
 const (
 	vmRef      = "Ref:0"
 	srRef      = "Ref:1"
 	networkRef = "Ref:2"
-	vdiRef     = "Ref:3"
-	vbdRef     = "Ref:4"
+	vdiRef     = "Ref:3" // further disks have two digits more
+	vbdRef     = "Ref:4" // the same
 	vifRef     = "Ref:5"
 	noRef      = "OpaqueRef:NULL"
 )
+
+// maxDisks is how many names from xvda to xvdz there are.
+const maxDisks = 26
+
+// nth is the reference of the disk i, or of its device: as text they ascend, in
+// which order an importer reads the chunks of the disks.
+func nth(ref string, i int) string {
+	if i == 0 {
+		return ref
+	}
+	return fmt.Sprintf("%s%02d", ref, i)
+}
 
 // The network that setup makes of the first card of a host, by its name and its
 // bridge; an importer looks for either.
@@ -33,7 +47,14 @@ const (
 // one is missing that the data model has no default for, and passes over those
 // that it does not know.
 func describe(a output.Appliance, network string, size int64) []byte {
-	g := guest{a, network, size}
+	g := guest{a, network, []int64{size}}
+	for _, d := range a.Disks {
+		g.sizes = append(g.sizes, d.Size())
+	}
+	objects := list{entry("VM", vmRef, g.vm()), entry("SR", srRef, g.sr()), entry("network", networkRef, g.net())}
+	for i := range g.sizes {
+		objects = append(objects, entry("VDI", nth(vdiRef, i), g.vdi(i)), entry("VBD", nth(vbdRef, i), g.vbd(i)))
+	}
 	var b bytes.Buffer
 	encode(&b, record{
 		{"version", record{
@@ -41,10 +62,7 @@ func describe(a output.Appliance, network string, size int64) []byte {
 			{"product_version", "7.0.0"}, {"product_brand", "XenServer"}, {"build_number", "0x"},
 			{"xapi_major", 1}, {"xapi_minor", 9}, {"export_vsn", 2}, // checksums stand beside their chunks
 		}},
-		{"objects", list{
-			entry("VM", vmRef, g.vm()), entry("SR", srRef, g.sr()), entry("network", networkRef, g.net()),
-			entry("VDI", vdiRef, g.vdi()), entry("VBD", vbdRef, g.vbd()), entry("VIF", vifRef, g.vif()),
-		}},
+		{"objects", append(objects, entry("VIF", vifRef, g.vif()))},
 	})
 	return append(b.Bytes(), '\n')
 }
@@ -57,7 +75,24 @@ func entry(class, ref string, snapshot record) record {
 type guest struct {
 	output.Appliance
 	network string
-	size    int64 // of the disk, in bytes
+	sizes   []int64 // of the disks, in bytes
+}
+
+// refs are the references of all disks, or of their devices.
+func (g guest) refs(ref string) list {
+	var all list
+	for i := range g.sizes {
+		all = append(all, nth(ref, i))
+	}
+	return all
+}
+
+// name is that of the disk i.
+func (g guest) name(i int) string {
+	if i == 0 {
+		return g.Name
+	}
+	return fmt.Sprintf("%s disk %d", g.Name, i+1)
 }
 
 func (g guest) uuid(label string) string {
@@ -71,10 +106,14 @@ func common() record {
 }
 
 func (g guest) sr() record {
+	var sum int64
+	for _, size := range g.sizes {
+		sum += size
+	}
 	return common().with(
 		field{"uuid", g.uuid("SR")}, field{"name_label", "Storage of the exporter"}, field{"name_description", ""},
-		field{"VDIs", list{vdiRef}}, field{"PBDs", list{}},
-		field{"virtual_allocation", g.size}, field{"physical_utilisation", g.size}, field{"physical_size", g.size},
+		field{"VDIs", g.refs(vdiRef)}, field{"PBDs", list{}},
+		field{"virtual_allocation", sum}, field{"physical_utilisation", sum}, field{"physical_size", sum},
 		field{"type", "ext"}, field{"content_type", "user"}, field{"shared", false}, field{"tags", list{}},
 		field{"sm_config", record{}}, field{"blobs", record{}},
 	)
@@ -92,21 +131,21 @@ func (g guest) net() record {
 	)
 }
 
-func (g guest) vdi() record {
+func (g guest) vdi(i int) record {
 	return common().with(
-		field{"uuid", g.uuid("VDI")}, field{"name_label", g.Name}, field{"name_description", ""},
-		field{"SR", srRef}, field{"VBDs", list{vbdRef}}, field{"crash_dumps", list{}},
-		field{"virtual_size", g.size}, field{"physical_utilisation", g.size}, field{"type", "user"},
-		field{"sharable", false}, field{"read_only", false}, field{"storage_lock", false}, field{"location", g.uuid("VDI")},
+		field{"uuid", g.uuid(nth("VDI", i))}, field{"name_label", g.name(i)}, field{"name_description", ""},
+		field{"SR", srRef}, field{"VBDs", list{nth(vbdRef, i)}}, field{"crash_dumps", list{}},
+		field{"virtual_size", g.sizes[i]}, field{"physical_utilisation", g.sizes[i]}, field{"type", "user"},
+		field{"sharable", false}, field{"read_only", false}, field{"storage_lock", false}, field{"location", g.uuid(nth("VDI", i))},
 		field{"managed", true}, field{"missing", false}, field{"parent", noRef}, field{"xenstore_data", record{}},
 		field{"sm_config", record{}}, field{"is_a_snapshot", false}, field{"snapshot_of", noRef}, field{"snapshots", list{}},
 		field{"snapshot_time", epoch()}, field{"tags", list{}}, field{"allow_caching", false}, field{"on_boot", "persist"},
 	)
 }
 
-func (g guest) vbd() record {
-	return common().with(attached("VBD", g)...).with(
-		field{"VDI", vdiRef}, field{"device", "xvda"}, field{"userdevice", "0"}, field{"bootable", true},
+func (g guest) vbd(i int) record {
+	return common().with(attached(nth("VBD", i), g)...).with(
+		field{"VDI", nth(vdiRef, i)}, field{"device", "xvd" + string(rune('a'+i))}, field{"userdevice", strconv.Itoa(i)}, field{"bootable", i == 0},
 		field{"mode", "RW"}, field{"type", "Disk"}, field{"unpluggable", false}, field{"storage_lock", false}, field{"empty", false},
 	)
 }

@@ -12,7 +12,7 @@ func (g guest) vm() record {
 		{"memory_static_max", memory}, {"memory_dynamic_max", memory}, {"memory_dynamic_min", memory}, {"memory_static_min", memory},
 		{"VCPUs_params", record{}}, {"VCPUs_max", g.CPUs}, {"VCPUs_at_startup", g.CPUs},
 		{"actions_after_shutdown", "destroy"}, {"actions_after_reboot", "restart"}, {"actions_after_crash", "restart"},
-		{"consoles", list{}}, {"VIFs", list{vifRef}}, {"VBDs", list{vbdRef}}, {"crash_dumps", list{}}, {"VTPMs", list{}},
+		{"consoles", list{}}, {"VIFs", list{vifRef}}, {"VBDs", g.refs(vbdRef)}, {"crash_dumps", list{}}, {"VTPMs", list{}},
 		{"PV_bootloader", ""}, {"PV_kernel", ""}, {"PV_ramdisk", ""}, {"PV_args", ""}, {"PV_bootloader_args", ""}, {"PV_legacy_args", ""},
 		{"domain_type", "hvm"}, {"HVM_boot_policy", "BIOS order"}, {"HVM_boot_params", g.boot()}, {"HVM_shadow_multiplier", real(1)},
 		{"platform", platform()}, {"PCI_bus", ""}, {"other_config", record{{"mac_seed", g.uuid("MAC")}}},

@@ -15,8 +15,10 @@ package xva
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
+	"github.com/imgbuild/imgbuild/disk"
 	container "github.com/imgbuild/imgbuild/disk/xva"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
@@ -68,17 +70,69 @@ type writer struct {
 }
 
 // Begin implements output.Writer.
-func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
+func (w writer) Begin(ctx context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
+	if n := 1 + len(a.Disks); n > maxDisks {
+		return nil, fault.New(fault.Usage, fmt.Errorf("a machine with %d disks does not fit: %d are the most", n, maxDisks))
+	}
 	p, err := dir.Create(a.Name + ".xva")
 	if err != nil {
 		return nil, err
 	}
-	s, err := container.Create(p, size, container.Options{
-		Description: describe(a, w.options.Network, size), Folder: vdiRef, Checksum: w.checksum, Created: a.Created,
+	s := &sink{format: w.format, file: p}
+	s.more = func() error { return addDisks(ctx, s.archive, a.Disks) }
+	s.archive, err = container.NewWriter(p, container.Options{
+		Description: describe(a, w.options.Network, size), Checksum: w.checksum, Created: a.Created,
 	})
+	if err == nil {
+		s.Sink, err = s.archive.Disk(vdiRef, size)
+	}
 	if err != nil {
 		p.Abort()
 		return nil, err
 	}
-	return output.FileSink(w.format.Name(), p, s), nil
+	return s, nil
+}
+
+// sink takes the first disk. The others follow when it is complete.
+type sink struct {
+	disk.Sink
+	format  Format
+	file    *output.Pending
+	archive *container.Writer
+	more    func() error
+}
+
+// Close implements disk.Sink: it writes the further disks, and the end.
+func (s *sink) Close() error {
+	if err := s.Sink.Close(); err != nil {
+		return err
+	}
+	if err := s.more(); err != nil {
+		return err
+	}
+	return s.archive.Close()
+}
+
+// addDisks writes all disks but the first.
+func addDisks(ctx context.Context, archive *container.Writer, disks []disk.Reader) error {
+	for i, d := range disks {
+		k, err := archive.Disk(nth(vdiRef, i+1), d.Size())
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(disk.Copy(ctx, d, nil, k), k.Close()); err != nil {
+			return fmt.Errorf("writing disk %d: %w", i+2, err)
+		}
+	}
+	return nil
+}
+
+// Commit implements output.Sink.
+func (s *sink) Commit() ([]output.File, error) { return output.Commit(s.format.Name(), s.file) }
+
+// Abort implements output.Sink.
+func (s *sink) Abort() {
+	// What Close says of a disk that is dropped does not matter.
+	_ = s.Sink.Close()
+	s.file.Abort()
 }
