@@ -56,8 +56,7 @@ func BuiltinText() []byte { return bytes.Clone(builtin) }
 
 // Parse reads a file of rules. Unknown keys are errors.
 func Parse(r io.Reader) (File, error) {
-	var f File
-	err := yaml.NewDecoder(r, yaml.Strict()).Decode(&f)
+	f, err := decode(r)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return File{}, errors.New(yaml.FormatError(err, false, false))
 	}
@@ -79,6 +78,18 @@ func Parse(r io.Reader) (File, error) {
 		}
 	}
 	return f, errors.Join(faults...)
+}
+
+// decode reads the YAML. The decoder is known to panic on some malformed files;
+// that must not be the user's problem.
+func decode(r io.Reader) (f File, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("this is not YAML that can be read: %v", p)
+		}
+	}()
+	err = yaml.NewDecoder(r, yaml.Strict()).Decode(&f)
+	return f, err
 }
 
 // Compile checks an entry and makes it ready.
