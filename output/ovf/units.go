@@ -26,6 +26,10 @@ func modernUnit(unit string) string {
 	return unit
 }
 
+// Bytes returns a quantity of some unit in bytes, as descriptors tell capacities
+// and memory.
+func Bytes(quantity, unit string) (int64, error) { return inBytes(quantity, unit) }
+
 // inBytes returns a quantity of some unit in bytes. Units are the programmatic
 // ones of DSP0004 annex C.1: "byte", "byte * 2^20", "byte * 10^6 * 4".
 func inBytes(quantity, unit string) (int64, error) {

@@ -77,6 +77,7 @@ func (l *linter) order(names []string) {
 		l.addFile("ova-order", names[0], 0, "it comes before the descriptor %s", l.pkg.Descriptor)
 	}
 	stem := strings.TrimSuffix(l.pkg.Descriptor, path.Ext(l.pkg.Descriptor))
+	l.referenced(names)
 	for _, name := range names {
 		ext := strings.ToLower(path.Ext(name))
 		switch {
@@ -91,6 +92,23 @@ func (l *linter) order(names []string) {
 		}):
 			l.addFile("ova-unreferenced", name, 0, "the descriptor does not refer to it")
 		}
+	}
+}
+
+// referenced examines whether the files come in the order of the references.
+func (l *linter) referenced(names []string) {
+	last := -1
+	for _, e := range l.root.child("References").all("File") {
+		href := e.attr("href")
+		i := slices.IndexFunc(names, func(name string) bool { return name == href || name == strings.ReplaceAll(href, "%20", " ") })
+		if i < 0 {
+			continue // said of the reference
+		}
+		if i < last {
+			l.add("ova-references", e, "%s lies before the file that is referred to before it", href)
+			return
+		}
+		last = i
 	}
 }
 

@@ -4,11 +4,14 @@ import (
 	"archive/tar"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/imgbuild/imgbuild/disk/disktest"
+	"github.com/imgbuild/imgbuild/output/outputtest"
+	"github.com/imgbuild/imgbuild/output/ovf"
 	"github.com/imgbuild/imgbuild/output/ovf/lint"
 )
 
@@ -104,6 +107,25 @@ func TestLarge(t *testing.T) {
 		f.Close()
 		if diff := cmp.Diff(want, rules(t, path, lint.Options{})); diff != "" {
 			t.Errorf("%v: %s", format, diff)
+		}
+	}
+}
+
+// TestReferences packs two disks, in their order and in the other.
+func TestReferences(t *testing.T) {
+	a := outputtest.Appliance()
+	for _, s := range disktest.Samples() {
+		if s.Name == "mixed" {
+			a.Disks = append(a.Disks, s.Disk)
+		}
+	}
+	m := outputtest.Write(t, outputtest.Format{Format: ovf.OVF{}, Appliance: a}, "1 MiB")
+	good := []string{"hello-jvm.ovf", "hello-jvm.mf", "hello-jvm-disk1.vmdk", "hello-jvm-disk2.vmdk"}
+	for want, files := range map[string][]string{"": good, "ova-references": {good[0], good[1], good[3], good[2]}} {
+		path := filepath.Join(t.TempDir(), "hello-jvm.ova")
+		disktest.Run(t, disktest.Program(t, "tar", "tar"), append([]string{"-C", m.Dir.Path(""), "--format=ustar", "-cf", path}, files...)...)
+		if diff := cmp.Diff(strings.Fields(want), rules(t, path, lint.Options{})); diff != "" {
+			t.Error(diff)
 		}
 	}
 }

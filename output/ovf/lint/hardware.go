@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/imgbuild/imgbuild/output/ovf"
 )
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
@@ -153,6 +155,13 @@ func (l *linter) devices(it *element, importers []string) {
 	meant := func(name string) bool { return slices.Contains(importers, name) }
 	model := strings.ToLower(it.value("ResourceSubType"))
 	kind := it.value("ResourceType")
+	if unit := it.value("AllocationUnits"); kind == "4" && unit != "" && !isUnit(unit) {
+		l.add("unit-old", it, "memory is told in %s", unit)
+	}
+	const memoryStep = 4 << 20
+	if n, err := ovf.Bytes(it.value("VirtualQuantity"), it.value("AllocationUnits")); meant(VMware) && kind == "4" && err == nil && n%memoryStep != 0 {
+		l.add("memory-step", it, "the machine has %d bytes of memory", n)
+	}
 	if meant(VMware) && kind == "5" && model == "piix4" {
 		l.add("piix4", it, "the IDE controller is called PIIX4")
 	}

@@ -177,6 +177,15 @@ func TestDescriptor(t *testing.T) {
 		{"property-key", "", first(`ovf:key="workers"`, `ovf:key="app.workers"`)},
 		{"property-type", "", first(`ovf:value="4"`, `ovf:value="256"`)},
 		{"property-type", "", first(`ovf:type="uint8"`, `ovf:type="number"`)},
+		{"property-twice", "", pattern(`(?s)(<Property .*</Property>)`, "$1$1")},
+		{"property-fixed", "", first(`ovf:userConfigurable="true" ovf:value="4"`, "")},
+		{"property-fixed", "", first(`ovf:userConfigurable="true" ovf:value="4"`, `ovf:userConfigurable="false" ovf:value=""`)},
+		{"property-password", "", first(`ovf:value="4"`, `ovf:value="4" ovf:password="true"`)},
+		{"unit-old", "", func(s string) string {
+			return pattern(`ovf:capacity="\d+"`, `ovf:capacity="1"`)(first(`ovf:capacityAllocationUnits="byte"`, `ovf:capacityAllocationUnits="MegaBytes"`)(s))
+		}},
+		{"unit-old", "", first("byte * 2^20", "MegaBytes")},
+		{"memory-step", "", pattern(`<rasd:VirtualQuantity>252<`, "<rasd:VirtualQuantity>254<")},
 		{"property-transport", "", first(` ovf:transport="iso"`, "")},
 		{"iso-without-cd", "", first("<rasd:ResourceType>15</rasd:ResourceType>", "<rasd:ResourceType>14</rasd:ResourceType>")},
 	} {

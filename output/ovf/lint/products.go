@@ -10,10 +10,16 @@ import (
 func (l *linter) products() {
 	for _, s := range l.root.below("VirtualSystem") {
 		asked := false
+		seen := map[[3]string]bool{}
 		for _, product := range s.all("ProductSection") {
 			for _, p := range product.all("Property") {
 				asked = true
 				l.property(p)
+				name := [3]string{product.attr("class"), p.attr("key"), product.attr("instance")}
+				if seen[name] {
+					l.add("property-twice", p, "there is another property %s", p.attr("key"))
+				}
+				seen[name] = true
 			}
 		}
 		if asked {
@@ -30,7 +36,17 @@ func (l *linter) property(p *element) {
 	if !fits(kind, value) {
 		l.add("property-type", p, "property %s has the type %q and the value %q", key, kind, value)
 	}
+	chosen := len(p.all("Value")) > 0 // a value for some deployment options
+	if value == "" && !chosen && !isTrue(p.attr("userConfigurable")) {
+		l.add("property-fixed", p, "property %s has no value, and is not configurable", key)
+	}
+	if value != "" && (isTrue(p.attr("password")) || strings.HasPrefix(kind, "password")) {
+		l.add("property-password", p, "property %s is a password and has a value", key) // which is not repeated
+	}
 }
+
+// isTrue reads a boolean of XML Schema.
+func isTrue(text string) bool { return text == "true" || text == "1" }
 
 // fits reports whether a value is one of a type of DSP0243, table 6. The empty
 // value is none.

@@ -29,6 +29,7 @@ func ruleNamed(id string) Rule {
 func packageRules() []Rule {
 	return []Rule{
 		{"ova-order", Error, `importers look for the descriptor first: "Did not find an .ovf file at the beginning" (coreos-assembler 1141)`, "put the .ovf first, then .mf and .cert, then the files in the order of the references"},
+		{"ova-references", Warning, "an importer that reads the archive as a stream wants the files in the order of the references (DSP0243 section 5.3)", "archive the files in the order in which the descriptor refers to them"},
 		{"ova-member", Error, "an archive holds plain files and nothing else (DSP0243 section 5.3)", "leave folders, links and sparse files out: tar --format=ustar -cf app.ova app.ovf app.mf app-disk1.vmdk"},
 		{"ova-name", Warning, "virt-v2v reads the listing of tar, which odd names break (virt-v2v 6)", "use ASCII letters without blanks or folders"},
 		{"ova-stem", Error, "manifest and certificate are found by the name of the descriptor (DSP0243 section 5.1)", "give .ovf, .mf and .cert the same name"},
@@ -62,6 +63,7 @@ func descriptorRules() []Rule {
 		{"host-resource", Warning, "the address of a disk is ovf:/disk/ID (DSP0243 section 8.1)", "write ovf:/disk/ before the ID"},
 		{"unused-disk", Warning, "a disk that no machine has is uploaded for nothing", "drop the disk, or give it to the machine"},
 		{"capacity-unit", Warning, "readers die without ovf:capacityAllocationUnits (compute-image-tools 920), though bytes are meant", `write ovf:capacityAllocationUnits="byte"`},
+		{"unit-old", Warning, "the words of OVF 0.9, such as MegaBytes, are not what every importer compares with (forklift 1667)", "write byte * 2^20 (DSP0004 annex C)"},
 		{"capacity", Error, "a wrong unit made disks of 8192 TB (talos 7627); a capacity that is not the disk's is refused (LibreELEC 1878, xen-orchestra 6824)", "write the virtual size of the disk, in bytes"},
 		{"disk-format", Error, "ESXi refuses an address that ends in # alone (isar 106), and one that is not the disk's", "write http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized"},
 		{"strings-order", Warning, "text bundles come first among the references (DSP0243 section 10)", "move them to the front"},
@@ -81,6 +83,7 @@ func machineRules() []Rule {
 		{"item-parent", Error, "an item lies on another one that is not there", "correct rasd:Parent"},
 		{"unknown-option", Error, "an item belongs to a deployment option that is not there", "add the option to the DeploymentOptionSection"},
 		{"option-order", Warning, "what every option has comes before what one replaces (DSP0243 section 9.8)", "move the item without ovf:configuration to the front"},
+		{"memory-step", Error, "VMware starts no machine whose memory is not a multiple of 4 MiB", "round rasd:VirtualQuantity up"},
 		{"network-missing", Error, "a card is on a network that is not described", "add it to the NetworkSection"},
 		{"required-config", Error, "ESXi refuses settings that it does not know unless they may be ignored (gns3-vm 40)", `write ovf:required="false"`},
 		{"startup-section", Error, "VMware refuses a StartupSection in a single machine, and the sections that Xen exports (xenadmin 202)", "drop the section"},
@@ -94,6 +97,9 @@ func machineRules() []Rule {
 		{"disk-unreadable", Error, "the disk cannot be read", "write the disk anew, in a format of OVF"},
 		{"property-key", Error, "the key of a property has neither periods nor colons (DSP0243 section 9.5.1)", "use ovf:class and ovf:instance"},
 		{"property-type", Error, "the value of a property is one of its type, and the type one of OVF's", "correct ovf:type or ovf:value"},
+		{"property-twice", Error, "class, key and instance name one property (DSP0243 section 9.5)", "drop one of them, or write ovf:instance"},
+		{"property-fixed", Warning, "nobody can give a value: ovf:userConfigurable is false when it is left out (DSP0243 section 9.5)", `write ovf:userConfigurable="true", or a value`},
+		{"property-password", Warning, "a password in the descriptor is everybody's who has the package", "leave ovf:value out: the importer asks"},
 		{"property-transport", Warning, "properties do not reach the guest without a transport (DSP0243 section 11.2)", `write ovf:transport="iso" and a CD drive`},
 		{"iso-without-cd", Warning, "the transport iso needs a CD drive", "add an item of type 15"},
 	}

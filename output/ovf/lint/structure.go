@@ -119,14 +119,20 @@ func (l *linter) references() {
 		if ref := d.attr("fileRef"); ref != "" && !ids[ref] {
 			l.add("dangling-file", d, "disk %s lies in file %q", d.attr("diskId"), ref)
 		}
-		if d.attr("capacityAllocationUnits") == "" {
+		switch unit := d.attr("capacityAllocationUnits"); {
+		case unit == "":
 			l.add("capacity-unit", d, "disk %s tells no unit of its capacity", d.attr("diskId"))
+		case !isUnit(unit):
+			l.add("unit-old", d, "the capacity of disk %s is told in %s", d.attr("diskId"), unit)
 		}
 		if !used[d.attr("diskId")] {
 			l.add("unused-disk", d, "no machine has disk %s", d.attr("diskId"))
 		}
 	}
 }
+
+// isUnit reports whether a unit of bytes is written as DSP0004 has it.
+func isUnit(text string) bool { return strings.HasPrefix(strings.TrimSpace(text), "byte") }
 
 func (l *linter) file(f *element) {
 	name := f.attr("href")
