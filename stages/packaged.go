@@ -18,6 +18,9 @@ import (
 
 const kindPackaged = "kernel package"
 
+// moduleCD is the driver of CD drives.
+const moduleCD = "sr_mod"
+
 // packagedParams describe a kernel from packages: the name of a Debian package,
 // which is an input, or RPM files.
 type packagedParams struct {
@@ -62,7 +65,7 @@ func (o Options) unpackKernel(ctx context.Context, w *builder.Work) (builder.Out
 	}
 	wanted := packaged.DefaultModules()
 	if p.CD {
-		wanted = append(wanted, "sr_mod")
+		wanted = append(wanted, moduleCD)
 	}
 	closure, err := packaged.Resolve(ctx, pkg, wanted)
 	if err != nil {
@@ -72,8 +75,12 @@ func (o Options) unpackKernel(ctx context.Context, w *builder.Work) (builder.Out
 		return nil, fault.New(fault.Input, fmt.Errorf("the kernel of %s has no driver for an %s root", name, p.Root),
 			"add the package that holds its modules, or choose another disk.root.filesystem: erofs, squashfs or ext4")
 	}
-	if len(closure.Missing) > 0 {
-		w.Warn("the kernel of %s has no %s; it does not boot where they are needed", name, strings.Join(closure.Missing, ", "))
+	missing := slices.DeleteFunc(closure.Missing, func(m string) bool { return m == moduleCD })
+	if len(missing) < len(closure.Missing) {
+		w.Warn("the kernel of %s has no %s: OVF properties reach the app only where their CD is attached as a disk", name, moduleCD)
+	}
+	if len(missing) > 0 {
+		w.Warn("the kernel of %s has no %s; it does not boot where they are needed", name, strings.Join(missing, ", "))
 	}
 	return o.putKernel(ctx, w, pkg, closure.Load)
 }
