@@ -64,10 +64,14 @@ type format interface {
 const (
 	// blockSize is what is compressed at a time, in bytes.
 	blockSize = 4 << 20
-	// maxPackers and inFlight bound the memory of a writer: a block of xz
-	// takes nine times its size while it is compressed.
+	// maxPackers and inFlight bound the memory of a writer.
 	maxPackers = 4
 	inFlight   = 2
+
+	// An encoder of xz takes twenty times its block while it is at work: it
+	// gets a smaller one, and has fewer beside it.
+	xzBlockSize  = 2 << 20
+	maxXZPackers = 2
 )
 
 // writer is a disk.Sink.
@@ -76,6 +80,7 @@ type writer struct {
 	w      io.Writer
 	format format
 	size   int64
+	unit   int // what is compressed at a time, in bytes
 	pipe   *pipe.Pipe
 	done   int64            // of the disk, as far as it was written
 	zeros  map[int64][]byte // compressed zeros, by their number
@@ -88,10 +93,11 @@ func Create(w io.Writer, size int64, kind Kind) (disk.Sink, error) {
 	if size < 0 {
 		return nil, fmt.Errorf("compressing a disk: its size is %d bytes", size)
 	}
-	d := &writer{w: w, size: size, zeros: map[int64][]byte{}}
+	d := &writer{w: w, size: size, unit: blockSize, zeros: map[int64][]byte{}}
+	packers := maxPackers
 	switch kind {
 	case XZ:
-		d.format = &xzFormat{}
+		d.format, d.unit, packers = &xzFormat{}, xzBlockSize, maxXZPackers
 	case Zstd:
 		d.format = &zstdFormat{}
 	case Gzip:
@@ -100,10 +106,10 @@ func Create(w io.Writer, size int64, kind Kind) (disk.Sink, error) {
 		return nil, fmt.Errorf("compressing a disk: the kind %q is not known", kind)
 	}
 	var err error
-	if d.pipe, err = pipe.NewBounded(maxPackers, inFlight, d.format.packer, d.block); err != nil {
+	if d.pipe, err = pipe.NewBounded(packers, inFlight, d.format.packer, d.block); err != nil {
 		return nil, fmt.Errorf("compressing a disk: %w", err)
 	}
-	d.Assembler = blocks.New(size, blockSize, d.pipe.Submit)
+	d.Assembler = blocks.New(size, d.unit, d.pipe.Submit)
 	if _, err := w.Write(d.format.begin()); err != nil {
 		d.pipe.Close()
 		return nil, err
@@ -132,7 +138,7 @@ func (d *writer) add(n int64, block, packed []byte) error {
 // skip writes zeros up to an offset.
 func (d *writer) skip(off int64) error {
 	for d.done < off {
-		n := min(blockSize-d.done%blockSize, off-d.done)
+		n := min(int64(d.unit)-d.done%int64(d.unit), off-d.done)
 		packed, known := d.zeros[n]
 		if !known {
 			pack, err := d.format.packer()
