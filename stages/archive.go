@@ -53,7 +53,7 @@ func (o Options) dumpArchive(ctx context.Context, w *builder.Work) (builder.Outp
 	args = append(args, "-XX:SharedArchiveFile=/.dump/classes.jsa", "-XX:SharedClassListFile=/.dump/classes")
 	classPath := classPathOf(guest.App.Command)
 	args = append(args, "-cp", classPath)
-	dir, err := o.dumpTwice(ctx, w, sandbox.Command{Root: tree, Args: args}, list)
+	dir, err := o.dumpAlike(ctx, w, sandbox.Command{Root: tree, Args: args}, list)
 	if err != nil {
 		return nil, fmt.Errorf("dumping the class archive: %w", err)
 	}

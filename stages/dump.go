@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/stages/cds"
@@ -21,39 +22,57 @@ import (
 var mainFirst = []string{"-XX:+IgnoreUnrecognizedVMOptions", "-XX:ThreadPriorityPolicy=1", "-XX:VMThreadPriority=0",
 	"-XX:JavaPriority8_To_OSPriority=19", "-XX:JavaPriority9_To_OSPriority=19", "-XX:JavaPriority10_To_OSPriority=19"}
 
-// maxDumps bounds the tries of dumpTwice. One dump in twenty differs, on a
-// busy machine.
-const maxDumps = 6
+// maxDumps bounds the tries of dumpAlike. One dump in twenty differs, on a busy
+// machine.
+const maxDumps = 8
 
-// dumpTwice dumps until two archives are the same, pointers left aside, and
+// dumpAlike dumps until some archives are the same, pointers left aside, and
 // returns the folder of one: the main thread may still be interrupted by another
-// program at a moment that lets a helper pass, and each such dump is another
-// one. The first two are made at the same time, on a processor each.
-func (o Options) dumpTwice(ctx context.Context, w *builder.Work, dump sandbox.Command, list []byte) (dir string, err error) {
-	dirs := make([]string, maxDumps)
-	for i := range dirs {
-		dirs[i] = filepath.Join(w.Dir, fmt.Sprintf("dump-%d", i))
+// program at a moment that lets a helper pass, and such a dump is another one.
+// The first two are made at the same time, on a processor each. They are enough,
+// unless others use the processors too: what disturbs one may disturb both, and
+// a third must agree.
+func (o Options) dumpAlike(ctx context.Context, w *builder.Work, dump sandbox.Command, list []byte) (dir string, err error) {
+	var dirs []string
+	enough := 2
+	if machineBusy() {
+		enough++
 	}
-	made := 0
-	for made < maxDumps {
-		next := dirs[made:max(2, made+1)]
+	for len(dirs) < maxDumps {
+		first := len(dirs)
+		for range max(1, 2-first) {
+			dirs = append(dirs, filepath.Join(w.Dir, fmt.Sprintf("dump-%d", len(dirs))))
+		}
 		dumps, dumping := errgroup.WithContext(ctx)
-		for i, dir := range next {
+		for i, dir := range dirs[first:] {
 			dumps.Go(func() error { return o.dumpInto(dumping, dir, i+1, dump, list) })
 		}
 		if err := dumps.Wait(); err != nil {
 			return "", err
 		}
-		made += len(next)
-		last := dirs[made-1]
-		for _, other := range dirs[:made-1] {
-			if same, err := settle(archiveIn(last), archiveIn(other)); same || err != nil {
-				return last, err
-			}
+		last := dirs[len(dirs)-1]
+		alike, err := alikes(last, dirs[:len(dirs)-1])
+		if err != nil {
+			return "", err
+		}
+		if len(alike)+1 >= enough {
+			return last, settle(last, alike[0])
 		}
 	}
 	w.Warn("this Java makes a different class archive each time; two builds of the appliance will differ")
 	return dirs[0], nil
+}
+
+// machineBusy reports whether more programs wanted the processors in the last
+// minute than there are (proc_loadavg(5)). What cannot be read counts as idle.
+func machineBusy() bool {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return false
+	}
+	var load float64
+	_, err = fmt.Sscan(string(text), &load)
+	return err == nil && load > float64(runtime.NumCPU())
 }
 
 // dumpInto makes the folder and dumps an archive of the classes on the list
@@ -77,25 +96,39 @@ func (o Options) dumpInto(ctx context.Context, dir string, cpu int, dump sandbox
 // archiveIn is the archive in a folder of dumpInto.
 func archiveIn(dir string) string { return filepath.Join(dir, "classes.jsa") }
 
-// settle reports whether two archives are the same once the pointers in them are
-// zero, and makes them so in the first.
-func settle(archive, other string) (bool, error) {
-	a, err := os.ReadFile(archive)
-	if err != nil {
-		return false, err
+// alikes returns those of the folders whose archives are the same as that in
+// dir once the pointers in them are zero.
+func alikes(dir string, others []string) (alike []string, err error) {
+	for _, other := range others {
+		a, b, err := readBoth(dir, other)
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Equal(a, b) || cds.Settle(a, b) {
+			alike = append(alike, other)
+		}
 	}
-	b, err := os.ReadFile(other)
-	if err != nil {
-		return false, err
+	return alike, nil
+}
+
+// settle makes the pointers zero by which the archive in dir differs from one
+// that is alike.
+func settle(dir, other string) error {
+	a, b, err := readBoth(dir, other)
+	if err != nil || bytes.Equal(a, b) {
+		return err
 	}
-	if bytes.Equal(a, b) {
-		return true, nil
+	cds.Settle(a, b)
+	if err := os.Remove(archiveIn(dir)); err != nil { // the JVM made it read-only
+		return err
 	}
-	if !cds.Settle(a, b) {
-		return false, nil
+	return os.WriteFile(archiveIn(dir), a, 0o444)
+}
+
+func readBoth(dir, other string) (a, b []byte, err error) {
+	if a, err = os.ReadFile(archiveIn(dir)); err != nil {
+		return nil, nil, err
 	}
-	if err := os.Remove(archive); err != nil { // the JVM made it read-only
-		return false, err
-	}
-	return true, os.WriteFile(archive, a, 0o444)
+	b, err = os.ReadFile(archiveIn(other))
+	return a, b, err
 }
