@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
 
 	"github.com/imgbuild/imgbuild/sanitize/audit/match"
 )
@@ -80,16 +82,56 @@ func Parse(r io.Reader) (File, error) {
 	return f, errors.Join(faults...)
 }
 
+// Bounds on a file of rules: the YAML library takes memory without limit for
+// what nests deeply.
+const (
+	maxRules   = 1 << 20 // bytes
+	maxNesting = 16      // a rule needs four
+)
+
 // decode reads the YAML. The decoder is known to panic on some malformed files;
 // that must not be the user's problem.
 func decode(r io.Reader) (f File, err error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxRules+1))
+	switch {
+	case err != nil:
+		return f, err
+	case len(text) > maxRules:
+		return f, fmt.Errorf("the file has more than %d bytes", maxRules)
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("this is not YAML that can be read: %v", p)
 		}
 	}()
-	err = yaml.NewDecoder(r, yaml.Strict()).Decode(&f)
+	if line := tooDeep(lexer.Tokenize(string(text))); line > 0 {
+		return f, fmt.Errorf("line %d nests deeper than %d", line, maxNesting)
+	}
+	err = yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&f)
 	return f, err
+}
+
+// tooDeep returns the line in which something nests too deeply, by brackets or
+// by indicators such as "- - -"; 0 when nothing does. What is indented is
+// bounded by the size of the file.
+func tooDeep(tokens token.Tokens) int {
+	flow, run := 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.SequenceStartType, token.MappingStartType:
+			flow++
+		case token.SequenceEndType, token.MappingEndType:
+			flow--
+		case token.SequenceEntryType, token.MappingKeyType, token.AnchorType, token.TagType:
+			run++
+		default:
+			run = 0
+		}
+		if max(flow, run) > maxNesting {
+			return t.Position.Line
+		}
+	}
+	return 0
 }
 
 // Compile checks an entry and makes it ready.

@@ -189,6 +189,9 @@ func TestParse(t *testing.T) {
 		"allow: [{rule: a}]":                                                                                   "reason is missing",
 		"allow: [{reason: because}]":                                                                           "rule is missing",
 		"rules: [{id: a, title: b, severity: high, anchors: [xyz], pattern: x, window: 99999}]":                "the most is",
+		"# nothing\nrules: " + strings.Repeat("[", 1000):                                                       "line 2 nests deeper",
+		"rules: " + strings.Repeat("- ", 1000):                                                                 "nests deeper",
+		"#" + strings.Repeat("x", 1<<20):                                                                       "more than",
 	} {
 		_, err := secret.Parse(strings.NewReader(text))
 		if err == nil || !strings.Contains(err.Error(), want) {
