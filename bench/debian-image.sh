@@ -8,6 +8,10 @@
 # in that partition, an ext4 root in the second), vmlinuz, initrd.img, and the
 # file cmdline.
 #
+# The root is named by its partition, so that the bus of the disk may be any that
+# the kernel has. Another app than a jar: COMMAND is how it is started, PACKAGES
+# are more to install, separated by commas, and TREE is a folder to copy to /.
+#
 # Needs mmdebstrap, e2fsprogs, mtools, dosfstools, fdisk, grub-pc-bin,
 # grub-efi-amd64-bin and fakeroot (unless run by root). The packages come from
 # the apt sources of this machine: the file named by SOURCES.
@@ -16,6 +20,7 @@ set -eu
 jar=$1 out=$2 port=${3:-8080}
 suite=${SUITE:-bookworm}
 size=${SIZE:-1536M}
+command=${COMMAND:-/usr/bin/java -jar /opt/app.jar $port}
 sources=${SOURCES:-/etc/apt/sources.list.d/debian.sources}
 [ -e "$sources" ] || sources=/etc/apt/sources.list
 
@@ -29,21 +34,25 @@ Description=the app
 Wants=network-online.target
 After=network-online.target
 [Service]
-ExecStart=/usr/bin/java -jar /opt/app.jar $port
+ExecStart=$command
 StandardOutput=journal+console
 [Install]
 WantedBy=multi-user.target
 UNIT
 printf 'auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp\n' >"$work/interfaces"
-printf '/dev/vda2 / ext4 defaults 0 0\n' >"$work/fstab"
+label=696d6762 # of the disk
+printf 'PARTUUID=%s-02 / ext4 defaults 0 0\n' "$label" >"$work/fstab"
 # As the installer writes it; without, the app would wait for a name server
 # that knows the name of this host.
 printf '127.0.0.1\tlocalhost\n127.0.1.1\tdebian\n' >"$work/hosts"
 cp "$jar" "$work/app.jar"
+mkdir "$work/tree"
+[ -z "${TREE:-}" ] || cp -r "$TREE/." "$work/tree/"
 
 mmdebstrap --quiet --variant=minbase \
 	--include=systemd,systemd-sysv,udev,dbus,iproute2,ifupdown,isc-dhcp-client,netbase,ca-certificates,openjdk-17-jre-headless \
-	--include=linux-image-cloud-amd64,initramfs-tools,zstd \
+	--include="linux-image-cloud-amd64,initramfs-tools,zstd${PACKAGES:+,$PACKAGES}" \
+	--customize-hook="sync-in $work/tree /" \
 	--customize-hook="upload $work/app.jar /opt/app.jar" \
 	--customize-hook="upload $work/app.service /etc/systemd/system/app.service" \
 	--customize-hook="upload $work/interfaces /etc/network/interfaces" \
@@ -58,7 +67,7 @@ fake=
 # The first partition begins at 1 MiB, the root behind it.
 esp=16 # MiB
 start=$((1 + esp))
-cmdline='root=/dev/vda2 rw net.ifnames=0 console=ttyS0 quiet'
+cmdline="root=PARTUUID=$label-02 rw net.ifnames=0 console=ttyS0 quiet"
 mkdir "$work/root"
 truncate -s "$size" "$work/root.img"
 $fake sh -eu -c '
@@ -85,7 +94,7 @@ mcopy -i "$work/esp.img" "$work/bootx64.efi" ::/EFI/BOOT/BOOTX64.EFI
 
 rm -f "$out/debian.raw"
 truncate -s "$(($(stat -c %s "$work/root.img") + (start + 1) * 1048576))" "$out/debian.raw"
-printf 'label: dos\nstart=1MiB, size=%dMiB, type=ef\nstart=%dMiB, type=83, bootable\n' "$esp" "$start" | sfdisk --quiet "$out/debian.raw"
+printf 'label: dos\nlabel-id: 0x%s\nstart=1MiB, size=%dMiB, type=ef\nstart=%dMiB, type=83, bootable\n' "$label" "$esp" "$start" | sfdisk --quiet "$out/debian.raw"
 put() { dd if="$1" of="$out/debian.raw" bs="$2" seek="$3" conv=notrunc,sparse status=none; }
 dd if=/usr/lib/grub/i386-pc/boot.img of="$out/debian.raw" bs=440 count=1 conv=notrunc status=none
 put "$work/core.img" 512 1

@@ -1,4 +1,5 @@
-// Boot compares how soon machines answer their first HTTP request.
+// Boot compares how soon machines answer their first HTTP request, or come to a
+// line on their console.
 //
 // It boots a baseline and the given disks in turn, so that what else happens on
 // the host falls on all of them, and prints for each the median of wall time
@@ -11,14 +12,16 @@
 //
 //	boot -rounds 4 -port 8080 -ready listening \
 //	    -disk debian.raw -kernel vmlinuz -initramfs initrd.img \
-//	    -cmdline 'root=/dev/vda rw net.ifnames=0 console=ttyS0 quiet' \
-//	    bios:hello.raw direct:hello.raw pvh:hello.raw
+//	    -cmdline 'root=/dev/vda ro net.ifnames=0 console=ttyS0 quiet' \
+//	    bios:hello.raw direct:hello.raw uefi/nvme:hello.raw
 //
-// A disk is given as ROAD:FILE, with the road bios, uefi, direct or pvh, or one
-// on Xen: xen-pvh-direct, xen-pv-direct and so on. There the time begins when xl
-// has created the guest.
-// Without any, only the baseline is booted; an answer that does not come within
-// -timeout ends the program with status 1.
+// A disk is given as TARGET:FILE, with a target of `imgbuild test --on`, or as
+// TARGET/BUS:FILE with another bus for its disk. On Xen the time begins when xl
+// has created the guest. A target of -alone has no baseline: that lacks its
+// drivers, and the rows of these targets have no ratio. Without any disk, only
+// the baseline is booted; an answer that does not come within -timeout ends the
+// program with status 1. With -until, the moment is that of the first line that
+// the pattern matches, and no port is asked.
 //
 // Under emulation the figures say so: processor work weighs far more there
 // than on hardware.
@@ -34,11 +37,13 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/imgbuild/imgbuild/recipes"
 	"github.com/imgbuild/imgbuild/vm"
+	"github.com/imgbuild/imgbuild/vm/target"
 )
 
 func main() {
@@ -54,7 +59,7 @@ func main() {
 type series struct {
 	name    string
 	options vm.Options
-	base    *series     // what it is compared with; itself, for a baseline
+	base    *series     // what it is compared with: itself, for a baseline; nil for none
 	moments []vm.Moment // of the first answer, by round
 }
 
@@ -65,10 +70,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		rounds  = flags.Int("rounds", 4, "how often to boot each")
 		port    = flags.Int("port", 8080, "TCP port of the guest to ask")
 		page    = flags.String("path", "/", "path to get")
+		until   = flags.String("until", "", "pattern of a console line to come to, instead of an answer")
+		alone   = flags.String("alone", "microvm,ec2,vmware,vmware-lsi,virtualbox,ide", "targets that the baseline is not booted on")
 		ready   = flags.String("ready", "", "pattern of the console line that says the app listens (default: init's line)")
 		memory  = flags.Int64("memory", 1024, "memory of each guest, in MiB")
 		cpus    = flags.Int("cpus", 2, "processors of each guest")
-		machine = flags.String("machine", "q35", "q35 or pc")
 		accel   = flags.String("accel", "auto", "auto, kvm or tcg")
 		timeout = flags.Duration("timeout", 5*time.Minute, "for one boot")
 	)
@@ -79,9 +85,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	checks := vm.Checks{List: []recipes.Check{{HTTP: &recipes.HTTPCheck{
-		Port: *port, Path: *page, Status: 200, Within: recipes.Duration(*timeout),
-	}}}}
+	within := recipes.Duration(*timeout)
+	check := recipes.Check{HTTP: &recipes.HTTPCheck{Port: *port, Path: *page, Status: 200, Within: within}}
+	what := "to the first answer"
+	if *until != "" {
+		check = recipes.Check{Console: &recipes.ConsoleCheck{Match: *until, Within: within}}
+		what = "to the line"
+	}
+	checks := vm.Checks{List: []recipes.Check{check}}
 	if *ready != "" {
 		pattern, err := regexp.Compile(*ready)
 		if err != nil {
@@ -89,13 +100,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 		checks.Ready = pattern
 	}
-	all, err := machines(base, flags.Args())
+	all, err := machines(base, flags.Args(), strings.Split(*alone, ","))
 	if err != nil {
 		return err
 	}
 	for _, s := range all {
 		s.options.Memory, s.options.CPUs = *memory<<20, *cpus
-		s.options.Accel, s.options.Machine = vm.Accel(*accel), vm.MachineType(*machine)
+		s.options.Accel = vm.Accel(*accel)
 		s.options.Ports = []vm.Forward{{Guest: *port}}
 	}
 	used := vm.Accel("")
@@ -108,80 +119,87 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			fmt.Fprintf(out, "round %d  %6.2f s  %6.2f CPU-seconds  %s\n", round+1, m.Wall, m.CPU, s.name)
 		}
 	}
-	return summary(out, all, used)
+	return summary(out, what, all, used)
 }
 
 // machines returns the disks in the order given, each behind its baseline.
-func machines(base vm.Options, disks []string) ([]*series, error) {
+func machines(base vm.Options, disks, alone []string) ([]*series, error) {
 	if len(disks) == 0 {
-		return []*series{baseline(base, vm.Direct)}, nil
+		disks = []string{string(vm.Direct) + ":"}
 	}
 	var all []*series
-	bases := map[vm.Boot]*series{}
+	bases := map[string]*series{}
 	for _, arg := range disks {
-		name, file, ok := strings.Cut(arg, ":")
+		road, file, ok := strings.Cut(arg, ":")
 		if !ok {
-			return nil, fmt.Errorf("%q is not of the form ROAD:FILE, such as bios:hello.raw", arg)
+			return nil, fmt.Errorf("%q is not of the form TARGET:FILE, such as bios:hello.raw", arg)
 		}
-		road := vm.Boot(name)
-		like := road
-		if road == vm.PVH {
-			like = vm.Direct
+		name, bus, _ := strings.Cut(road, "/")
+		found, err := target.Find(name)
+		if err != nil {
+			return nil, err
 		}
-		if bases[like] == nil {
-			bases[like] = baseline(base, like)
+		if len(found) != 1 {
+			return nil, fmt.Errorf("%q is not one target", name)
+		}
+		machine := found[0].Fill(vm.Options{Disk: file, Bus: vm.Bus(bus)})
+		like := strings.Replace(road, string(vm.PVH), string(vm.Direct), 1)
+		if machine.Boot != vm.PVH {
+			like = road
+		}
+		if bases[like] == nil && !slices.Contains(alone, name) {
+			bases[like] = baseline(base, machine, like)
 			all = append(all, bases[like])
 		}
-		all = append(all, &series{
-			name:    filepath.Base(file) + ", " + name,
-			options: vm.Options{Disk: file, Boot: road},
-			base:    bases[like],
-		})
+		if file != "" {
+			all = append(all, &series{name: filepath.Base(file) + ", " + road, options: machine, base: bases[like]})
+		}
 	}
 	return all, nil
 }
 
-// onXen makes a command line that of a guest on Xen: other names for the same
-// disk and console.
-var onXen = strings.NewReplacer("/dev/vda", "/dev/xvda", "console=ttyS0", "console=hvc0")
+// onXen makes a command line that of a guest on Xen: another name for the same
+// console.
+var onXen = strings.NewReplacer("console=ttyS0", "console=hvc0")
 
-// baseline is the baseline by one road. A boot loader brings its own kernel.
-func baseline(o vm.Options, road vm.Boot) *series {
-	switch road {
+// baseline is the baseline on a machine like that of a disk. A boot loader
+// brings its own kernel; QEMU enters that of the baseline as bzImage.
+func baseline(o, like vm.Options, road string) *series {
+	switch like.Boot {
+	case vm.PVH:
+		like.Boot = vm.Direct
 	case vm.Direct:
 	case vm.XenPVHDirect, vm.XenPVDirect:
 		o.Cmdline = onXen.Replace(o.Cmdline)
 	default:
 		o = vm.Options{Disk: o.Disk}
 	}
-	o.Boot = road
+	o.Boot, o.Machine, o.Bus, o.NIC = like.Boot, like.Machine, like.Bus, like.NIC
 	s := &series{name: fmt.Sprintf("%s, %s, baseline", filepath.Base(o.Disk), road), options: o}
 	s.base = s
 	return s
 }
 
 // boot boots the machine once and notes its first answer.
-func (s *series) boot(ctx context.Context, checks vm.Checks) (vm.Accel, error) {
+func (s *series) boot(ctx context.Context, checks vm.Checks) (accel vm.Accel, err error) {
 	m, err := vm.New(s.options)
 	if err != nil {
 		return "", err
 	}
-	r, err := m.Start(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		r.Kill()
-		<-r.Done()
-	}()
-	report := r.Check(ctx, checks)
-	if err := report.Err(); err != nil {
-		return "", err
-	}
-	answered, created := *report.Timeline.Answered, report.Timeline.Created
-	if created != nil {
-		answered.Wall, answered.CPU = answered.Wall-created.Wall, answered.CPU-created.CPU
-	}
-	s.moments = append(s.moments, answered)
-	return report.Accel, nil
+	return accel, m.Run(ctx, func(r *vm.Running) error {
+		report := r.Check(ctx, checks)
+		at := r.Now()
+		if err := report.Err(); err != nil {
+			return err
+		}
+		if answered := report.Timeline.Answered; answered != nil {
+			at = *answered
+		}
+		if created := report.Timeline.Created; created != nil {
+			at.Wall, at.CPU = at.Wall-created.Wall, at.CPU-created.CPU
+		}
+		s.moments = append(s.moments, at)
+		accel = report.Accel
+		return nil
+	})
 }

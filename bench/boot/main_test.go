@@ -28,19 +28,25 @@ func TestSpread(t *testing.T) {
 func TestMachines(t *testing.T) {
 	t.Parallel()
 	base := vm.Options{Disk: "x/debian.raw", Kernel: "x/vmlinuz"}
-	all, err := machines(base, []string{"pvh:y/hello.raw", "bios:y/hello.raw", "direct:y/hello.raw"})
+	disks := []string{"pvh:y/hello.raw", "bios:y/hello.raw", "direct:y/hello.raw", "uefi/nvme:y/hello.raw", "vmware:y/hello.raw"}
+	all, err := machines(base, disks, []string{"vmware"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var names []string
 	for _, s := range all {
+		if s.base == nil {
+			s.base = &series{name: "nothing"}
+		}
 		names = append(names, s.name+" beside "+s.base.name)
 	}
-	direct, bios := "debian.raw, direct, baseline", "debian.raw, bios, baseline"
+	direct, bios, nvme := "debian.raw, direct, baseline", "debian.raw, bios, baseline", "debian.raw, uefi/nvme, baseline"
 	want := []string{
 		direct + " beside " + direct, "hello.raw, pvh beside " + direct,
 		bios + " beside " + bios, "hello.raw, bios beside " + bios,
 		"hello.raw, direct beside " + direct,
+		nvme + " beside " + nvme, "hello.raw, uefi/nvme beside " + nvme,
+		"hello.raw, vmware beside nothing",
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("machines: %q, want %q", names, want)
@@ -48,15 +54,20 @@ func TestMachines(t *testing.T) {
 	if all[0].options.Kernel == "" || all[2].options.Kernel != "" {
 		t.Error("a kernel is given to a boot loader, or not where there is none")
 	}
-	base.Cmdline = "root=/dev/vda2 console=ttyS0"
-	if all, err = machines(base, []string{"xen-pv-direct:y/hello.raw"}); err != nil {
+	if o := all[5].options; o.Bus != vm.NVMe || o.Boot != vm.UEFI || o.Kernel != "" {
+		t.Errorf("the baseline on NVMe is %+v", o)
+	}
+	base.Cmdline = "root=PARTUUID=1 console=ttyS0"
+	if all, err = machines(base, []string{"xen-pv-direct:y/hello.raw"}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if o := all[0].options; o.Boot != vm.XenPVDirect || o.Kernel == "" || o.Cmdline != "root=/dev/xvda2 console=hvc0" {
+	if o := all[0].options; o.Boot != vm.XenPVDirect || o.Kernel == "" || o.Cmdline != "root=PARTUUID=1 console=hvc0" {
 		t.Errorf("the baseline on Xen is %+v", o)
 	}
-	if _, err := machines(base, []string{"hello.raw"}); err == nil {
-		t.Error("a disk without a road was taken")
+	for _, wrong := range []string{"hello.raw", "quick:hello.raw", "none:hello.raw"} {
+		if _, err := machines(base, []string{wrong}, nil); err == nil {
+			t.Errorf("%s was taken", wrong)
+		}
 	}
 }
 
@@ -67,7 +78,7 @@ func TestSummarySaysEmulated(t *testing.T) {
 	base.base = base
 	all := []*series{base, {name: "hello", base: base, moments: []vm.Moment{{Wall: 2, CPU: 1}}}}
 	var out bytes.Buffer
-	if err := summary(&out, all, vm.TCG); err != nil {
+	if err := summary(&out, "to the first answer", all, vm.TCG); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"emulated", "x4.5", "x6.0", "x1.0"} {
@@ -75,7 +86,7 @@ func TestSummarySaysEmulated(t *testing.T) {
 			t.Errorf("the summary lacks %q:\n%s", want, out.String())
 		}
 	}
-	if err := summary(&out, []*series{{name: "debian"}}, vm.TCG); err == nil {
+	if err := summary(&out, "to the first answer", []*series{{name: "debian"}}, vm.TCG); err == nil {
 		t.Error("a summary was made of nothing")
 	}
 }

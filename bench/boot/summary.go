@@ -13,7 +13,7 @@ import (
 
 // summary prints medians with their range, and how many times as much the
 // baseline by the same road needs.
-func summary(out io.Writer, all []*series, accel vm.Accel) error {
+func summary(out io.Writer, what string, all []*series, accel vm.Accel) error {
 	if len(all[0].moments) == 0 {
 		return errors.New("no rounds were asked for")
 	}
@@ -22,9 +22,13 @@ func summary(out io.Writer, all []*series, accel vm.Accel) error {
 		how = "emulated"
 	}
 	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(tw, "\nto the first answer (%s)\twall, s\tbaseline\tQEMU CPU-s\tbaseline\n", how)
+	fmt.Fprintf(tw, "\n%s (%s)\twall, s\tbaseline\tQEMU CPU-s\tbaseline\n", what, how)
 	for _, s := range all {
 		w, p := spread(s.moments, wall), spread(s.moments, processor)
+		if s.base == nil {
+			fmt.Fprintf(tw, "%s\t%v\t\t%v\t\n", s.name, w, p)
+			continue
+		}
 		baseWall, baseCPU := spread(s.base.moments, wall), spread(s.base.moments, processor)
 		fmt.Fprintf(tw, "%s\t%v\tx%.1f\t%v\tx%.1f\n", s.name,
 			w, baseWall.median/w.median, p, baseCPU.median/p.median)
