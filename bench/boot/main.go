@@ -20,7 +20,8 @@
 // has created the guest. A target of -alone has no baseline: that lacks its
 // drivers, and the rows of these targets have no ratio. Without any disk, only
 // the baseline is booted; an answer that does not come within -timeout ends the
-// program with status 1. With -until, the moment is that of the first line that
+// program with status 1. With -load, the guest is asked by several clients after
+// its first answer, and the median of its answers a second is shown too. With -until, the moment is that of the first line that
 // the pattern matches, and no port is asked.
 //
 // Under emulation the figures say so: processor work weighs far more there
@@ -61,23 +62,57 @@ type series struct {
 	options vm.Options
 	base    *series     // what it is compared with: itself, for a baseline; nil for none
 	moments []vm.Moment // of the first answer, by round
+	rates   []float64   // answers a second under load, by round
+}
+
+// question is what a guest is asked, and after which line of its console.
+type question struct {
+	loading
+	ready, until string // patterns
+	timeout      time.Duration
+}
+
+// checks returns the check that ends a boot, and what it measures.
+func (q question) checks() (checks vm.Checks, what string, err error) {
+	within := recipes.Duration(q.timeout)
+	check := recipes.Check{HTTP: &recipes.HTTPCheck{Port: q.port, Path: q.page, Status: 200, Within: within}}
+	what = "to the first answer"
+	switch {
+	case q.until != "":
+		check, what = recipes.Check{Console: &recipes.ConsoleCheck{Match: q.until, Within: within}}, "to the line"
+	case q.send != "":
+		check = recipes.Check{TCP: &recipes.TCPCheck{Port: q.port, Send: q.send, Expect: regexp.QuoteMeta(q.expect), Within: within}}
+	}
+	checks.List = []recipes.Check{check}
+	if q.ready != "" {
+		if checks.Ready, err = regexp.Compile(q.ready); err != nil {
+			return checks, "", fmt.Errorf("reading -ready: %w", err)
+		}
+	}
+	return checks, what, nil
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	var (
-		flags   = flag.NewFlagSet("boot", flag.ContinueOnError)
-		base    vm.Options
-		rounds  = flags.Int("rounds", 4, "how often to boot each")
-		port    = flags.Int("port", 8080, "TCP port of the guest to ask")
-		page    = flags.String("path", "/", "path to get")
-		until   = flags.String("until", "", "pattern of a console line to come to, instead of an answer")
-		alone   = flags.String("alone", "microvm,ec2,vmware,vmware-lsi,virtualbox,ide", "targets that the baseline is not booted on")
-		ready   = flags.String("ready", "", "pattern of the console line that says the app listens (default: init's line)")
-		memory  = flags.Int64("memory", 1024, "memory of each guest, in MiB")
-		cpus    = flags.Int("cpus", 2, "processors of each guest")
-		accel   = flags.String("accel", "auto", "auto, kvm or tcg")
-		timeout = flags.Duration("timeout", 5*time.Minute, "for one boot")
+		flags  = flag.NewFlagSet("boot", flag.ContinueOnError)
+		base   vm.Options
+		q      question
+		rounds = flags.Int("rounds", 4, "how often to boot each")
+		alone  = flags.String("alone", "microvm,ec2,vmware,vmware-lsi,virtualbox,ide", "targets that the baseline is not booted on")
+		memory = flags.Int64("memory", 1024, "memory of each guest, in MiB")
+		cpus   = flags.Int("cpus", 2, "processors of each guest")
+		accel  = flags.String("accel", "auto", "auto, kvm or tcg")
 	)
+	flags.IntVar(&q.port, "port", 8080, "TCP port of the guest to ask")
+	flags.StringVar(&q.page, "path", "/", "path to get")
+	flags.StringVar(&q.send, "send", "", "text to send down a connection, instead of getting a page")
+	flags.StringVar(&q.expect, "expect", "", "text in the answer to it")
+	flags.StringVar(&q.ready, "ready", "", "pattern of the console line that says the app listens (default: init's line)")
+	flags.StringVar(&q.until, "until", "", "pattern of a console line to come to, instead of an answer")
+	flags.DurationVar(&q.timeout, "timeout", 5*time.Minute, "for one boot")
+	flags.DurationVar(&q.span, "load", 0, "ask the booted guest for so long, and tell how many answers a second it gave")
+	flags.DurationVar(&q.warm, "warm", 10*time.Second, "ask it for so long before that")
+	flags.IntVar(&q.clients, "clients", 8, "how many ask at the same time")
 	flags.StringVar(&base.Disk, "disk", "", "disk image of the baseline")
 	flags.StringVar(&base.Kernel, "kernel", "", "its kernel")
 	flags.StringVar(&base.Initramfs, "initramfs", "", "its initramfs")
@@ -85,38 +120,30 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	within := recipes.Duration(*timeout)
-	check := recipes.Check{HTTP: &recipes.HTTPCheck{Port: *port, Path: *page, Status: 200, Within: within}}
-	what := "to the first answer"
-	if *until != "" {
-		check = recipes.Check{Console: &recipes.ConsoleCheck{Match: *until, Within: within}}
-		what = "to the line"
-	}
-	checks := vm.Checks{List: []recipes.Check{check}}
-	if *ready != "" {
-		pattern, err := regexp.Compile(*ready)
-		if err != nil {
-			return fmt.Errorf("reading -ready: %w", err)
-		}
-		checks.Ready = pattern
+	checks, what, err := q.checks()
+	if err != nil {
+		return err
 	}
 	all, err := machines(base, flags.Args(), strings.Split(*alone, ","))
 	if err != nil {
 		return err
 	}
 	for _, s := range all {
-		s.options.Memory, s.options.CPUs = *memory<<20, *cpus
-		s.options.Accel = vm.Accel(*accel)
-		s.options.Ports = []vm.Forward{{Guest: *port}}
+		s.options.Memory, s.options.CPUs, s.options.Accel = *memory<<20, *cpus, vm.Accel(*accel)
+		s.options.Ports = []vm.Forward{{Guest: q.port}}
 	}
 	used := vm.Accel("")
 	for round := range *rounds {
 		for _, s := range all {
-			if used, err = s.boot(ctx, checks); err != nil {
+			if used, err = s.boot(ctx, checks, q.loading); err != nil {
 				return fmt.Errorf("booting %s: %w", s.name, err)
 			}
 			m := s.moments[round]
-			fmt.Fprintf(out, "round %d  %6.2f s  %6.2f CPU-seconds  %s\n", round+1, m.Wall, m.CPU, s.name)
+			fmt.Fprintf(out, "round %d  %6.2f s  %6.2f CPU-seconds", round+1, m.Wall, m.CPU)
+			if q.span > 0 {
+				fmt.Fprintf(out, "  %7.1f answers a second", s.rates[round])
+			}
+			fmt.Fprintf(out, "  %s\n", s.name)
 		}
 	}
 	return summary(out, what, all, used)
@@ -180,8 +207,9 @@ func baseline(o, like vm.Options, road string) *series {
 	return s
 }
 
-// boot boots the machine once and notes its first answer.
-func (s *series) boot(ctx context.Context, checks vm.Checks) (accel vm.Accel, err error) {
+// boot boots the machine once and notes its first answer, and how many there are
+// under load.
+func (s *series) boot(ctx context.Context, checks vm.Checks, l loading) (accel vm.Accel, err error) {
 	m, err := vm.New(s.options)
 	if err != nil {
 		return "", err
@@ -200,6 +228,12 @@ func (s *series) boot(ctx context.Context, checks vm.Checks) (accel vm.Accel, er
 		}
 		s.moments = append(s.moments, at)
 		accel = report.Accel
-		return nil
+		if l.span == 0 {
+			return nil
+		}
+		addr, _ := r.Addr(l.port)
+		rate, err := l.run(ctx, addr)
+		s.rates = append(s.rates, rate)
+		return err
 	})
 }

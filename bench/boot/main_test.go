@@ -76,12 +76,13 @@ func TestSummarySaysEmulated(t *testing.T) {
 	t.Parallel()
 	base := &series{name: "debian", moments: []vm.Moment{{Wall: 9, CPU: 6}}}
 	base.base = base
-	all := []*series{base, {name: "hello", base: base, moments: []vm.Moment{{Wall: 2, CPU: 1}}}}
+	base.rates = []float64{10}
+	all := []*series{base, {name: "hello", base: base, moments: []vm.Moment{{Wall: 2, CPU: 1}}, rates: []float64{12}}}
 	var out bytes.Buffer
 	if err := summary(&out, "to the first answer", all, vm.TCG); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"emulated", "x4.5", "x6.0", "x1.0"} {
+	for _, want := range []string{"emulated", "x4.5", "x6.0", "x1.0", "x1.2"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the summary lacks %q:\n%s", want, out.String())
 		}

@@ -33,9 +33,22 @@ func summary(out io.Writer, what string, all []*series, accel vm.Accel) error {
 		fmt.Fprintf(tw, "%s\t%v\tx%.1f\t%v\tx%.1f\n", s.name,
 			w, baseWall.median/w.median, p, baseCPU.median/p.median)
 	}
+	if err := tw.Flush(); err != nil || len(all[0].rates) == 0 {
+		return err
+	}
+	fmt.Fprintf(tw, "\nunder load (%s)\tanswers a second\tbaseline\n", how)
+	for _, s := range all {
+		r := spread(s.rates, same)
+		if s.base == nil {
+			fmt.Fprintf(tw, "%s\t%v\t\n", s.name, r)
+			continue
+		}
+		fmt.Fprintf(tw, "%s\t%v\tx%.1f\n", s.name, r, r.median/spread(s.base.rates, same).median)
+	}
 	return tw.Flush()
 }
 
+func same(rate float64) float64     { return rate }
 func wall(m vm.Moment) float64      { return m.Wall }
 func processor(m vm.Moment) float64 { return m.CPU }
 
@@ -44,7 +57,7 @@ type stats struct{ least, median, most float64 }
 
 func (s stats) String() string { return fmt.Sprintf("%.2f (%.2f-%.2f)", s.median, s.least, s.most) }
 
-func spread(moments []vm.Moment, of func(vm.Moment) float64) stats {
+func spread[T any](moments []T, of func(T) float64) stats {
 	sorted := make([]float64, len(moments))
 	for i, m := range moments {
 		sorted[i] = of(m)
