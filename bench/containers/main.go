@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/imgbuild/imgbuild/disk"
@@ -24,30 +25,45 @@ import (
 
 func main() {
 	if len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "usage: containers FORMAT IN OUT")
+		fmt.Fprintln(os.Stderr, "usage: containers FORMAT[,FORMAT...] IN OUT")
 		os.Exit(2)
 	}
-	if err := convert(context.Background(), os.Args[1], os.Args[2], os.Args[3]); err != nil {
+	if err := convert(context.Background(), strings.Split(os.Args[1], ","), os.Args[2], os.Args[3]); err != nil {
 		fmt.Fprintln(os.Stderr, "containers:", err)
 		os.Exit(1)
 	}
 }
 
-func convert(ctx context.Context, format, in, out string) error {
+// convert writes one format into the file out, several in one pass into files
+// with the format behind the name.
+func convert(ctx context.Context, formats []string, in, out string) error {
 	src, _, closer, err := image.Open(in)
 	if err != nil {
 		return err
 	}
 	defer closer.Close()
-	f, err := os.Create(out)
-	if err != nil {
-		return err
+	var sinks []disk.Sink
+	var files []io.Closer
+	for _, format := range formats {
+		path := out
+		if len(formats) > 1 {
+			path += "." + format
+		}
+		f, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		sink, err := create(format, f, src.Size())
+		if err != nil {
+			return errors.Join(err, f.Close())
+		}
+		sinks, files = append(sinks, sink), append(files, f)
 	}
-	sink, err := create(format, f, src.Size())
-	if err != nil {
-		return errors.Join(err, f.Close())
+	errs := []error{disk.Copy(ctx, src, nil, sinks...)}
+	for i, sink := range sinks {
+		errs = append(errs, sink.Close(), files[i].Close())
 	}
-	return errors.Join(disk.Copy(ctx, src, nil, sink), sink.Close(), f.Close())
+	return errors.Join(errs...)
 }
 
 // creators are the formats, and their names on the command line.
