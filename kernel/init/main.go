@@ -144,6 +144,9 @@ func (b *boot) live() (action string, err error) {
 	if err := setSysctls("/proc/sys", sysctls(b.guest.Sysctl, b.line)); err != nil {
 		b.console.line(config.LineWarning, "%v", err)
 	}
+	if err := fitReadahead("/sys/block", totalMemory()); err != nil {
+		b.console.line(config.LineWarning, "%v", err)
+	}
 	network := network{config: b.guest.Network, hostname: b.guest.Hostname, console: b.console, ready: make(chan struct{})}
 	ready := network.ready
 	b.spawn(func() error { return network.run(context.Background()) })
