@@ -86,8 +86,12 @@ func (d *digestion) sum(ctx context.Context, r disk.Reader, l *Ledger) (string, 
 	if err := g.stored(ctx, r, l); err != nil {
 		return "", err
 	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+	return digestKind + ":" + hex.EncodeToString(h.Sum(nil)), nil
 }
+
+// digestKind names how a digest is made: SHA-256 over what is told of each file
+// and over the XXH3 of its content.
+const digestKind = "sha256+xxh3"
 
 // digestBlock is the unit, in bytes, in which stored bytes are hashed. No
 // medium has smaller holes.

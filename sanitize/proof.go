@@ -23,7 +23,9 @@ type Proof struct {
 	// first run of them begins; -1 without residue.
 	Residue      int64 `json:"residue"`
 	FirstResidue int64 `json:"firstResidue"`
-	// Digest is that of the live tree now, Before the one it must equal.
+	// Digest is that of the live tree now, Before the one it must equal. It
+	// finds what was damaged; it is no proof against who would forge a file,
+	// for contents go into it by their XXH3.
 	Digest string `json:"digest"`
 	Before string `json:"before"`
 }
