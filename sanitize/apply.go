@@ -20,10 +20,10 @@ const defaultUnit = 4096
 
 // Unit is a filesystem that says how large its checksummed structures are.
 type Unit interface {
-	// Unit returns the size in bytes, aligned to the start of the volume, in
-	// which the filesystem keeps structures whose checksums must change
-	// together with the bytes that they cover: a power of two.
-	Unit() int64
+	// Unit returns the size in bytes of the largest structure whose checksum
+	// must change together with the bytes that it covers, and what the places
+	// of such structures in the volume are multiples of: powers of two.
+	Unit() (size, align int64)
 }
 
 // Closer is a filesystem with a place that says whether it is whole, such as
@@ -59,9 +59,12 @@ func (p *Plan) Apply(ctx context.Context, w disk.Writer) error {
 // zone is a part of the image with units of one size, counted from its start.
 type zone struct {
 	disk.Extent
-	unit    int64
-	closing []disk.Extent // what is written last
-	table   bool          // it belongs to the partition table
+	unit int64
+	// straddled tells that a structure may lie in two units: its dead end can
+	// fill the second, which must change together with the first.
+	straddled bool
+	closing   []disk.Extent // what is written last
+	table     bool          // it belongs to the partition table
 }
 
 // zones cut the image: each volume, each run of the table's own bytes, which is
@@ -71,7 +74,8 @@ func (p *Plan) zones() []zone {
 	for _, v := range p.ledger.Volumes {
 		z := zone{Extent: v.Extent, unit: defaultUnit}
 		if u, ok := v.fs.(Unit); ok {
-			z.unit = max(z.unit, u.Unit())
+			size, align := u.Unit()
+			z.unit, z.straddled = max(z.unit, size), align < size
 		}
 		if c, ok := v.fs.(Closer); ok {
 			for _, e := range c.Closing() {
@@ -183,10 +187,7 @@ func (a *applier) zone(z zone) error {
 		r.Extent = disk.Extent{Off: from, Len: to - from}
 		whole = append(whole, r)
 	}
-	i := sort.Search(len(a.changes), func(i int) bool { return a.changes[i].End() > z.Off })
-	for ; i < len(a.changes) && a.changes[i].Off < z.End(); i++ {
-		shared.add(max(a.changes[i].Off, z.Off), min(a.changes[i].End(), z.End()))
-	}
+	shared.addAll(a.changes)
 	for _, r := range whole {
 		if err := a.zero(r, shared); err != nil {
 			return err
@@ -201,10 +202,13 @@ func (a *applier) zone(z zone) error {
 	return nil
 }
 
-// inner returns the units that lie in e altogether; the last of a zone may be
-// shorter than the others.
+// inner returns the units that lie in e altogether and can change by
+// themselves; the last of a zone may be shorter than the others.
 func (z zone) inner(e disk.Extent) (from, to int64) {
 	from = z.Off + (e.Off-z.Off+z.unit-1)/z.unit*z.unit
+	if z.straddled {
+		from += z.unit
+	}
 	to = z.Off + (e.End()-z.Off)/z.unit*z.unit
 	if e.End() == z.End() {
 		to = e.End()
@@ -252,21 +256,25 @@ func (a *applier) write(z zone, numbers []int64) error {
 		}
 		off := z.Off + numbers[0]*z.unit
 		end := min(off+int64(n)*z.unit, z.End())
-		if err := a.rewrite(off, end, z.unit); err != nil {
+		more := n < len(numbers) && numbers[n] == numbers[n-1]+1
+		done, err := a.rewrite(off, end, z.unit, more)
+		if err != nil {
 			return err
 		}
-		numbers = numbers[n:]
+		numbers = numbers[(done-off+z.unit-1)/z.unit:]
 	}
 	return nil
 }
 
-// rewrite brings the units in [off, end) to what the plan says.
-func (a *applier) rewrite(off, end, unit int64) error {
+// rewrite brings the units in [off, end) to what the plan says. When more
+// follow, it may leave the last ones that change to be written together with
+// those, and returns how far it came.
+func (a *applier) rewrite(off, end, unit int64, more bool) (done int64, err error) {
 	n := int(end - off)
 	a.now, a.then = slices.Grow(a.now[:0], n), slices.Grow(a.then[:0], n)
 	now, then := a.now[:n], a.then[:n]
 	if err := ReadFull(a.w, now, off); err != nil {
-		return err
+		return 0, err
 	}
 	copy(then, now)
 	a.p.clear.clear(then, off)
@@ -285,9 +293,12 @@ func (a *applier) rewrite(off, end, unit int64) error {
 			at += unit
 		}
 		at = min(at, int64(len(now)))
+		if more && from > 0 && at == int64(len(now)) {
+			return off + from, nil
+		}
 		if _, err := a.w.WriteAt(then[from:at], off+from); err != nil {
-			return fmt.Errorf("writing %d bytes at byte %d: %w", at-from, off+from, err)
+			return 0, fmt.Errorf("writing %d bytes at byte %d: %w", at-from, off+from, err)
 		}
 	}
-	return nil
+	return end, nil
 }

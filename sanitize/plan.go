@@ -57,7 +57,11 @@ func Prepare(ctx context.Context, r disk.Reader, opts Options) (*Plan, error) {
 		if err := reseal(ctx, p.after, l); err != nil {
 			return err
 		}
-		return p.account(ctx, r, p.unread(holesOf(r)))
+		unread, err := worthwhile(r, p.unread(holesOf(r)))
+		if err != nil {
+			return err
+		}
+		return p.account(ctx, r, unread)
 	})
 	return p, tasks.Wait()
 }
@@ -95,18 +99,25 @@ func holesOf(r disk.Reader) disk.Holes {
 }
 
 // unread returns the parts of dead runs that will be holes after [Plan.Apply]:
-// nobody needs to know what they hold.
+// nobody needs to know what they hold. What is resealed is not among them.
 func (p *Plan) unread(h disk.Holes) []disk.Extent {
 	if h.Grain == 0 {
 		return nil
 	}
-	dead, runs := p.clear.dead, []disk.Extent(nil)
+	dead, runs, changes := p.clear.dead, []disk.Extent(nil), p.after.Changes()
 	for _, z := range p.zones() {
+		sealed := &units{zone: z}
+		sealed.addAll(changes)
 		for len(dead) > 0 && dead[0].Off < z.End() {
 			off, end := max(dead[0].Off, z.Off), min(dead[0].End(), z.End())
 			from, to := z.inner(disk.Extent{Off: off, Len: end - off})
 			if to-from >= h.From {
-				runs = append(runs, aligned(from, to, h.Grain)...)
+				_ = sealed.around(disk.Extent{Off: from, Len: to - from}, func(e disk.Extent) error {
+					if e.Len >= h.From {
+						runs = append(runs, aligned(e.Off, e.End(), h.Grain)...)
+					}
+					return nil
+				})
 			}
 			if dead[0].End() > z.End() {
 				break
@@ -115,6 +126,33 @@ func (p *Plan) unread(h disk.Holes) []disk.Extent {
 		}
 	}
 	return runs
+}
+
+// countExactly is how much, in bytes, is read although nobody needs to know what
+// it holds: it takes no time, and what an earlier scrub left behind as zeros does
+// not count as changed again.
+const countExactly = 64 << 20
+
+// worthwhile returns the extents unless they hold little.
+func worthwhile(r disk.Reader, unread []disk.Extent) ([]disk.Extent, error) {
+	s := newScanner(r)
+	var data int64
+	for _, e := range unread {
+		for off := e.Off; off < e.End(); {
+			run, err := s.next(off, e.End())
+			if err != nil {
+				return nil, err
+			}
+			if run.Len == 0 {
+				break
+			}
+			if data += run.Len; data > countExactly {
+				return unread, nil
+			}
+			off = run.End()
+		}
+	}
+	return nil, nil
 }
 
 // aligned returns the whole grains in [from, to), if there are any.

@@ -23,6 +23,14 @@ func (u *units) add(from, to int64) {
 	}
 }
 
+// addAll adds the units that overlap any of the extents, which ascend.
+func (u *units) addAll(extents []disk.Extent) {
+	i := sort.Search(len(extents), func(i int) bool { return extents[i].End() > u.zone.Off })
+	for ; i < len(extents) && extents[i].Off < u.zone.End(); i++ {
+		u.add(max(extents[i].Off, u.zone.Off), min(extents[i].End(), u.zone.End()))
+	}
+}
+
 // all returns the units, ascending.
 func (u *units) all() []int64 {
 	if !u.sorted {

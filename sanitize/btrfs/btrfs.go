@@ -83,8 +83,8 @@ func (f *filesystem) Type() string { return "btrfs" }
 func (f *filesystem) Label() string { return f.label }
 
 // Unit returns the size of a tree block, which is the largest structure with a
-// checksum.
-func (f *filesystem) Unit() int64 { return f.nodeSize }
+// checksum and lies at any sector.
+func (f *filesystem) Unit() (size, align int64) { return f.nodeSize, f.sector }
 
 // Bits of the superblock's flags, BTRFS section "Superblock".
 const (

@@ -103,7 +103,7 @@ func (f *filesystem) Type() string {
 }
 
 // Unit implements [sanitize.Unit]: what a checksum covers lies in one block.
-func (f *filesystem) Unit() int64 { return f.block }
+func (f *filesystem) Unit() (size, align int64) { return f.block, f.block }
 
 // Label returns the volume name.
 func (f *filesystem) Label() string { return f.label }

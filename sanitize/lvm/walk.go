@@ -71,14 +71,19 @@ func file(path string, r disk.Reader) sanitize.File {
 }
 
 // Unit implements [sanitize.Unit].
-func (p *physical) Unit() int64 {
-	unit := int64(sector)
+func (p *physical) Unit() (size, align int64) {
+	size, align = sector, sector
+	straddled := false
 	for _, v := range p.volumes {
 		if u, ok := v.fs.(sanitize.Unit); ok {
-			unit = max(unit, u.Unit())
+			s, a := u.Unit()
+			size, straddled = max(size, s), straddled || a < s
 		}
 	}
-	return unit
+	if !straddled {
+		align = size
+	}
+	return size, align
 }
 
 // Reseal implements [sanitize.Resealer].

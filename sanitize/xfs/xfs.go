@@ -97,8 +97,9 @@ func (f *filesystem) Type() string { return "xfs" }
 func (f *filesystem) Label() string { return f.label }
 
 // Unit returns the size of the largest structure with a checksum: a block of a
-// directory. One that lies in several places is written piece by piece.
-func (f *filesystem) Unit() int64 { return f.dirBlock }
+// directory, which begins at any block. One that lies in several places is
+// written piece by piece.
+func (f *filesystem) Unit() (size, align int64) { return f.dirBlock, f.block }
 
 func (s *super) checkState() error {
 	switch {
