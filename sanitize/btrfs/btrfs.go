@@ -83,8 +83,9 @@ func (f *filesystem) Type() string { return "btrfs" }
 func (f *filesystem) Label() string { return f.label }
 
 // Unit returns the size of a tree block, which is the largest structure with a
-// checksum and lies at any sector.
-func (f *filesystem) Unit() (size, align int64) { return f.nodeSize, f.sector }
+// checksum. What is dead as a whole, data among it, is zeroed ahead of the
+// checksums over it.
+func (f *filesystem) Unit() (size, align int64) { return f.nodeSize, f.nodeSize }
 
 // Bits of the superblock's flags, BTRFS section "Superblock".
 const (
