@@ -51,12 +51,12 @@ func (o Options) dumpAlike(ctx context.Context, w *builder.Work, dump sandbox.Co
 			return "", err
 		}
 		last := dirs[len(dirs)-1]
-		alike, err := alikes(last, dirs[:len(dirs)-1])
+		settled, alike, err := settle(last, dirs[:len(dirs)-1])
 		if err != nil {
 			return "", err
 		}
-		if len(alike)+1 >= enough {
-			return last, settle(last, alike[0])
+		if alike+1 >= enough {
+			return last, replace(archiveIn(last), settled)
 		}
 	}
 	w.Warn("this Java makes a different class archive each time; two builds of the appliance will differ")
@@ -96,39 +96,34 @@ func (o Options) dumpInto(ctx context.Context, dir string, cpu int, dump sandbox
 // archiveIn is the archive in a folder of dumpInto.
 func archiveIn(dir string) string { return filepath.Join(dir, "classes.jsa") }
 
-// alikes returns those of the folders whose archives are the same as that in
-// dir once the pointers in them are zero.
-func alikes(dir string, others []string) (alike []string, err error) {
+// settle returns the archive in dir with the pointers zero by which it differs
+// from the first in the other folders that is alike, and how many are.
+func settle(dir string, others []string) (settled []byte, alike int, err error) {
+	archive, err := os.ReadFile(archiveIn(dir))
+	if err != nil {
+		return nil, 0, err
+	}
+	settled = archive
 	for _, other := range others {
-		a, b, err := readBoth(dir, other)
+		b, err := os.ReadFile(archiveIn(other))
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		if bytes.Equal(a, b) || cds.Settle(a, b) {
-			alike = append(alike, other)
+		a := bytes.Clone(archive)
+		if !bytes.Equal(a, b) && !cds.Settle(a, b) {
+			continue
+		}
+		if alike++; alike == 1 {
+			settled = a
 		}
 	}
-	return alike, nil
+	return settled, alike, nil
 }
 
-// settle makes the pointers zero by which the archive in dir differs from one
-// that is alike.
-func settle(dir, other string) error {
-	a, b, err := readBoth(dir, other)
-	if err != nil || bytes.Equal(a, b) {
+// replace gives a file, which the JVM made read-only, another content.
+func replace(path string, content []byte) error {
+	if err := os.Remove(path); err != nil {
 		return err
 	}
-	cds.Settle(a, b)
-	if err := os.Remove(archiveIn(dir)); err != nil { // the JVM made it read-only
-		return err
-	}
-	return os.WriteFile(archiveIn(dir), a, 0o444)
-}
-
-func readBoth(dir, other string) (a, b []byte, err error) {
-	if a, err = os.ReadFile(archiveIn(dir)); err != nil {
-		return nil, nil, err
-	}
-	b, err = os.ReadFile(archiveIn(other))
-	return a, b, err
+	return os.WriteFile(path, content, 0o444)
 }

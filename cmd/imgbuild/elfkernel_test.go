@@ -34,19 +34,7 @@ func TestELFKernel(t *testing.T) {
 	}
 	out := filepath.Join(dir, "out")
 	imgbuild(t, "build", recipe, "-o", out)
-	m, err := vm.New(vm.Options{Disk: filepath.Join(out, "elf.raw"), Boot: vm.PVH, Memory: 128 << 20, Ports: []vm.Forward{{Guest: 8080}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := m.Start(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Kill()
-	answer(t, r)
-	if err := r.Stop(t.Context()); err != nil {
-		t.Error(err)
-	}
+	boots(t, vm.Options{Disk: filepath.Join(out, "elf.raw"), Boot: vm.PVH, Memory: 128 << 20})
 }
 
 // extractKernel writes the ELF within a kernel.

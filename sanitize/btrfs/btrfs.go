@@ -83,8 +83,8 @@ func (f *filesystem) Type() string { return "btrfs" }
 func (f *filesystem) Label() string { return f.label }
 
 // Unit returns the size of a tree block, which is the largest structure with a
-// checksum. What is dead as a whole, data among it, is zeroed ahead of the
-// checksums over it.
+// checksum. One may begin at any sector, but to say so would let its units wait
+// for those that hold checksums of data, and data must not come after them.
 func (f *filesystem) Unit() (size, align int64) { return f.nodeSize, f.nodeSize }
 
 // Bits of the superblock's flags, BTRFS section "Superblock".
