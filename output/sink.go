@@ -30,6 +30,48 @@ func (s *fileSink) Abort() {
 	s.file.Abort()
 }
 
+// SetSink is the sink of a format of several files, one of which or all together
+// hold the disk. The files are begun one by one, by Create.
+type SetSink struct {
+	disk.Sink // nil before Encode
+	format    string
+	dir       *Dir
+	files     []*Pending
+}
+
+// NewSetSink returns the sink of a format, without files.
+func NewSetSink(format string, dir *Dir) *SetSink { return &SetSink{format: format, dir: dir} }
+
+// Create begins a file.
+func (s *SetSink) Create(name string) (*Pending, error) {
+	p, err := s.dir.Create(name)
+	if err == nil {
+		s.files = append(s.files, p)
+	}
+	return p, err
+}
+
+// Encode sets what the disk goes into, unless there is an error, which it
+// returns.
+func (s *SetSink) Encode(enc disk.Sink, err error) error {
+	if err == nil {
+		s.Sink = enc
+	}
+	return err
+}
+
+// Commit implements [Sink].
+func (s *SetSink) Commit() ([]File, error) { return Commit(s.format, s.files...) }
+
+// Abort implements [Sink]. It may come before Encode.
+func (s *SetSink) Abort() {
+	if s.Sink != nil {
+		// What Close says of files that are dropped does not matter.
+		_ = s.Sink.Close()
+	}
+	AbortAll(s.files...)
+}
+
 // NoDisk is the half of a [Sink] that takes the disk, for formats whose files
 // do not hold it: they embed it, and the disk is not read for them.
 type NoDisk struct{}

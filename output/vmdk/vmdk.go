@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/vmdk"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
@@ -56,8 +55,8 @@ type writer struct {
 
 // Begin implements output.Writer.
 func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
-	s := &sink{format: w.format, dir: dir}
-	p, err := s.create(a.Name + ".vmdk")
+	s := output.NewSetSink(w.format.Name(), dir)
+	p, err := s.Create(a.Name + ".vmdk")
 	if err != nil {
 		return nil, err
 	}
@@ -65,36 +64,9 @@ func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, si
 	if a.Digest != "" {
 		opts.Seed = []byte(a.Digest)
 	}
-	s.Sink, err = vmdk.CreateSet(p, size, opts, func(name string) (io.WriterAt, error) { return s.create(name) })
-	if err != nil {
-		output.AbortAll(s.files...)
+	if err := s.Encode(vmdk.CreateSet(p, size, opts, func(name string) (io.WriterAt, error) { return s.Create(name) })); err != nil {
+		s.Abort()
 		return nil, err
 	}
 	return s, nil
-}
-
-// sink writes as many files as the disk turns out to have.
-type sink struct {
-	disk.Sink
-	format Format
-	dir    *output.Dir
-	files  []*output.Pending
-}
-
-func (s *sink) create(name string) (*output.Pending, error) {
-	p, err := s.dir.Create(name)
-	if err == nil {
-		s.files = append(s.files, p)
-	}
-	return p, err
-}
-
-// Commit implements output.Sink.
-func (s *sink) Commit() ([]output.File, error) { return output.Commit(s.format.Name(), s.files...) }
-
-// Abort implements output.Sink.
-func (s *sink) Abort() {
-	// What Close says of files that are dropped does not matter.
-	_ = s.Sink.Close()
-	output.AbortAll(s.files...)
 }

@@ -28,7 +28,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/raw"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
@@ -76,7 +75,7 @@ type writer struct {
 
 // Begin implements output.Writer.
 func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
-	s := &sink{format: w.format, dir: dir}
+	s := sink{output.NewSetSink(w.format.Name(), dir)}
 	g := guest{Options: w.options, Appliance: a, disk: a.Name + "-xen.raw"}
 	err := s.addKernel(&g)
 	if err == nil {
@@ -86,30 +85,17 @@ func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, si
 		err = s.addDisk(g.disk, size)
 	}
 	if err != nil {
-		output.AbortAll(s.files...)
+		s.Abort()
 		return nil, err
 	}
 	return s, nil
 }
 
 // sink takes the disk; its other files are complete when it begins.
-type sink struct {
-	disk.Sink
-	format Format
-	dir    *output.Dir
-	files  []*output.Pending
-}
-
-func (s *sink) create(name string) (*output.Pending, error) {
-	p, err := s.dir.Create(name)
-	if err == nil {
-		s.files = append(s.files, p)
-	}
-	return p, err
-}
+type sink struct{ *output.SetSink }
 
 // addKernel copies the kernel and its initramfs, if there are any.
-func (s *sink) addKernel(g *guest) error {
+func (s sink) addKernel(g *guest) error {
 	for _, part := range []struct {
 		path, suffix string
 		name         *string
@@ -118,7 +104,7 @@ func (s *sink) addKernel(g *guest) error {
 			continue
 		}
 		*part.name = g.Name + "-xen" + part.suffix
-		p, err := s.create(*part.name)
+		p, err := s.Create(*part.name)
 		if err != nil {
 			return err
 		}
@@ -129,9 +115,9 @@ func (s *sink) addKernel(g *guest) error {
 	return nil
 }
 
-func (s *sink) addConfigs(g guest) error {
+func (s sink) addConfigs(g guest) error {
 	for _, m := range g.modes() {
-		p, err := s.create(g.Name + "." + m.name + ".cfg")
+		p, err := s.Create(g.Name + "." + m.name + ".cfg")
 		if err != nil {
 			return err
 		}
@@ -142,12 +128,12 @@ func (s *sink) addConfigs(g guest) error {
 	return nil
 }
 
-func (s *sink) addDisk(name string, size int64) error {
-	p, err := s.create(name)
+func (s sink) addDisk(name string, size int64) error {
+	p, err := s.Create(name)
 	if err != nil {
 		return err
 	}
-	if s.Sink, err = raw.Create(p.File, size); err != nil {
+	if err := s.Encode(raw.Create(p.File, size)); err != nil {
 		return fmt.Errorf("making room for %d bytes: %w", size, err)
 	}
 	return nil
@@ -161,14 +147,4 @@ func copyFile(w io.Writer, path string) error {
 	defer f.Close()
 	_, err = io.Copy(w, f)
 	return err
-}
-
-// Commit implements output.Sink.
-func (s *sink) Commit() ([]output.File, error) { return output.Commit(s.format.Name(), s.files...) }
-
-// Abort implements output.Sink.
-func (s *sink) Abort() {
-	// What Close says of files that are dropped does not matter.
-	_ = s.Sink.Close()
-	output.AbortAll(s.files...)
 }
