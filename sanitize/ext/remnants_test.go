@@ -1,7 +1,6 @@
 package ext_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,34 +12,6 @@ import (
 	"github.com/imgbuild/imgbuild/sanitize/ext"
 	"github.com/imgbuild/imgbuild/sanitize/fstest"
 )
-
-// remnants returns the deleted names of the image at path, and checks that
-// each stands where it is said to.
-func remnants(t *testing.T, path string) map[string]string {
-	t.Helper()
-	d, err := disk.OpenFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	fsys, err := ext.Driver{}.Open(context.Background(), d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := map[string]string{}
-	err = fsys.(sanitize.Rememberer).Remnants(context.Background(), func(r sanitize.Remnant) error {
-		b := make([]byte, len(r.Name))
-		if _, err := d.ReadAt(b, r.Off); err != nil || string(b) != r.Name {
-			t.Errorf("at byte %d is %q, not %q", r.Off, b, r.Name)
-		}
-		names[r.Name] = r.Where
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return names
-}
 
 // TestRemnants tells the names of deleted files in directories, and those in a
 // copy of a directory that the journal keeps.
@@ -69,7 +40,7 @@ func TestRemnants(t *testing.T) {
 		fstest.Program(t, "mke2fs", "-q", "-t", "ext4", "-b", block, "-d", filepath.Join(dir, "tree"), path, "16m")
 		fstest.Program(t, "debugfs", "-w", "-f", commands, path)
 		journalCopy(t, path)
-		names := remnants(t, path)
+		names := fstest.Remnants(t, ext.Driver{}, path)
 		for i := range 30 {
 			name := fmt.Sprintf("file-%02d", i)
 			if where := names[name]; (i%3 > 0) != (where != "") {
@@ -80,7 +51,7 @@ func TestRemnants(t *testing.T) {
 			t.Errorf("blocks of %s: the name in the journal is in %q", block, names["only-journal"])
 		}
 		fstest.Scrub(t, ext.Driver{}, path)
-		if names := remnants(t, path); len(names) > 0 {
+		if names := fstest.Remnants(t, ext.Driver{}, path); len(names) > 0 {
 			t.Errorf("blocks of %s: after a scrub: %v", block, names)
 		}
 	}

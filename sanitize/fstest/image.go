@@ -61,6 +61,30 @@ func Contains(t *testing.T, path string, marker []byte) bool {
 	return bytes.Contains(b, marker)
 }
 
+// Remnants returns where the image at path has names of deleted files, by the
+// names. Each must stand where it is said to.
+func Remnants(t *testing.T, d sanitize.Driver, path string) map[string]string {
+	t.Helper()
+	f := open(t, path, false)
+	fsys, err := d.Open(context.Background(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]string{}
+	err = fsys.(sanitize.Rememberer).Remnants(context.Background(), func(r sanitize.Remnant) error {
+		b := make([]byte, len(r.Name))
+		if err := sanitize.ReadFull(f, b, r.Off); err != nil || string(b) != r.Name {
+			t.Errorf("at byte %d is %q (%v), not %q", r.Off, b, err, r.Name)
+		}
+		names[r.Name] = r.Where
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
 // Copy copies a disk image and leaves out its zeros.
 func Copy(t *testing.T, from, to string) {
 	t.Helper()

@@ -1,44 +1,13 @@
 package xfs_test
 
 import (
-	"context"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/imgbuild/imgbuild/disk"
-	"github.com/imgbuild/imgbuild/sanitize"
 	"github.com/imgbuild/imgbuild/sanitize/fstest"
 	"github.com/imgbuild/imgbuild/sanitize/xfs"
 )
-
-// remnants returns the deleted names of the image at path with where they are,
-// each of which must stand where it is said to.
-func remnants(t *testing.T, path string) map[string]string {
-	t.Helper()
-	d, err := disk.OpenFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	fsys, err := xfs.Driver{}.Open(context.Background(), d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := map[string]string{}
-	err = fsys.(sanitize.Rememberer).Remnants(context.Background(), func(r sanitize.Remnant) error {
-		b := make([]byte, len(r.Name))
-		if err := sanitize.ReadFull(d, b, r.Off); err != nil || string(b) != r.Name {
-			t.Errorf("at byte %d is %q, not %q", r.Off, b, r.Name)
-		}
-		names[r.Name] = r.Where
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return names
-}
 
 // names are those of each form of directory: in the inode, in a block, in
 // blocks with leaves and with nodes. Two of three in a row are deleted by
@@ -65,7 +34,7 @@ func TestRemnants(t *testing.T) {
 		}
 		mounted(t, path, "nouuid", func(dir string) { shell(t, dir, deletions) })
 		count := map[string]int{}
-		for name, where := range remnants(t, path) {
+		for name, where := range fstest.Remnants(t, xfs.Driver{}, path) {
 			if name == "gone" && where == "directory /" {
 				count[name]++
 				continue
@@ -86,7 +55,7 @@ func TestRemnants(t *testing.T) {
 			}
 		}
 		fstest.Scrub(t, xfs.Driver{}, path)
-		if names := remnants(t, path); len(names) > 0 {
+		if names := fstest.Remnants(t, xfs.Driver{}, path); len(names) > 0 {
 			t.Errorf("mkfs.xfs %s: after a scrub: %v", args, names)
 		}
 		check(t, path)
