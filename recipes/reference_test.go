@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-const generatedMark = "<!-- What follows is generated from recipes/types.go; run go generate ./recipes. -->\n"
+const generatedMark = "<!-- What follows is generated from the types in recipes; run go generate ./recipes. -->\n"
 
 // TestReferenceIsCurrent compares the part of docs/recipe.md behind the mark
 // with what the types say.
