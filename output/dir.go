@@ -44,9 +44,9 @@ func (d *Dir) Limit(size int64) *Dir {
 	return &limited
 }
 
-// Checked returns the folder with a judge of its files: an error for one that
-// is complete, but not yet committed, fails its format. Several may be judged
-// at the same time.
+// Checked returns the folder with a judge of the disks in its files: an error
+// for one that is complete, but not yet committed, fails its format. Asked about
+// are the files of which [Pending.HoldsDisk] was said, several at the same time.
 func (d *Dir) Checked(check func(path, format string) error) *Dir {
 	checked := *d
 	checked.check = check
@@ -104,9 +104,14 @@ func (d *Dir) tidy() { _ = os.Remove(filepath.Join(d.path, unfinished)) }
 // Pending is a file that is not yet complete.
 type Pending struct {
 	*os.File
-	dir  *Dir
-	name string
+	dir   *Dir
+	name  string
+	holds bool // the disk
 }
+
+// HoldsDisk says that the disk can be read from this file, alone or by way of
+// others that it names.
+func (p *Pending) HoldsDisk() { p.holds = true }
 
 // FinalName returns the name the file will have.
 func (p *Pending) FinalName() string { return p.name }
@@ -143,7 +148,7 @@ func (p *Pending) Finish(format string) (File, error) {
 		return nil
 	})
 	steps.Go(func() error {
-		if p.dir.check == nil {
+		if p.dir.check == nil || !p.holds {
 			return nil
 		}
 		if err := p.dir.check(p.Name(), format); err != nil {

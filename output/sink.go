@@ -11,6 +11,7 @@ import (
 // FileSink returns the sink of a format that writes one file: enc encodes the
 // disk into p. Abort closes enc, so that nothing of it stays behind.
 func FileSink(format string, p *Pending, enc disk.Sink) Sink {
+	p.HoldsDisk()
 	return &fileSink{Sink: enc, format: format, file: p}
 }
 
@@ -31,7 +32,8 @@ func (s *fileSink) Abort() {
 }
 
 // SetSink is the sink of a format of several files, one of which or all together
-// hold the disk. The files are begun one by one, by Create.
+// hold the disk. The files are begun one by one, by Create; of the one that a
+// reader of the disk opens, [Pending.HoldsDisk] is to be said.
 type SetSink struct {
 	disk.Sink // nil before Encode
 	format    string

@@ -99,8 +99,8 @@ func (s *Session) write(ctx context.Context, results map[string]builder.Outputs,
 	}
 	s.tell(builder.Event{Kind: builder.Started, Stage: "outputs", Title: fmt.Sprintf("write %d outputs", len(s.selected))})
 	var told time.Time
-	into := dir.Limit(int64(s.Recipe.Recipe.Budgets.OutputSize)).Checked(func(path, format string) error {
-		return readBack(ctx, disk, path, format)
+	into := dir.Limit(int64(s.Recipe.Recipe.Budgets.OutputSize)).Checked(func(path, _ string) error {
+		return readBack(ctx, disk, path)
 	})
 	result.Outputs, err = output.Write(ctx, appliance, disk, into, s.selected, func(done int64) {
 		if time.Since(told) < progressEvery && done < disk.Size() {

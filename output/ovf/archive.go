@@ -59,6 +59,7 @@ func beginOVA(ctx context.Context, d *descriptor, stem string, dir *output.Dir, 
 	if s.file, err = dir.Create(stem + ".ova"); err != nil {
 		return nil, err
 	}
+	s.file.HoldsDisk()
 	if s.Sink, err = vmdk.Create(io.NewOffsetWriter(s.file, s.start), size, vmdk.Options{Name: files[0].name}); err != nil {
 		s.file.Abort()
 		return nil, err

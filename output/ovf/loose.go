@@ -40,6 +40,7 @@ func beginOVF(ctx context.Context, d *descriptor, stem string, dir *output.Dir, 
 			return nil, err
 		}
 	}
+	s.ovf.HoldsDisk()
 	var err error
 	if s.Sink, err = vmdk.Create(s.vmdks[0], size, vmdk.Options{Name: s.vmdks[0].FinalName()}); err != nil {
 		output.AbortAll(s.files()...)

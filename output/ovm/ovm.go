@@ -92,6 +92,7 @@ func (w writer) Begin(ctx context.Context, a output.Appliance, dir *output.Dir, 
 	if err != nil {
 		return nil, err
 	}
+	p.HoldsDisk()
 	archive, err := tarred.NewPacked(p, length)
 	if err != nil {
 		p.Abort()

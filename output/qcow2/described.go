@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/qcow2"
 	"github.com/imgbuild/imgbuild/output"
 )
@@ -22,37 +21,32 @@ type Text struct {
 // are a disk and its description. The disk is compressed with zlib: platforms
 // run a QEMU of their own age, and all of them read it.
 func Described(format string, dir *output.Dir, name string, size int64, texts ...Text) (output.Sink, error) {
-	p, err := dir.Create(name)
+	s := output.NewSetSink(format, dir)
+	p, err := s.Create(name)
 	if err != nil {
 		return nil, err
 	}
-	s := &describedSink{format: format, files: []*output.Pending{p}}
+	p.HoldsDisk()
 	for _, t := range texts {
-		if err := s.add(dir, t); err != nil {
-			output.AbortAll(s.files...)
+		if err := t.add(s); err != nil {
+			s.Abort()
 			return nil, err
 		}
 	}
-	if s.Sink, err = qcow2.Create(p, size, qcow2.Options{Compression: qcow2.Deflate}); err != nil {
-		output.AbortAll(s.files...)
+	enc, err := qcow2.Create(p, size, qcow2.Options{Compression: qcow2.Deflate})
+	if err := s.Encode(enc, err); err != nil {
+		s.Abort()
 		return nil, err
 	}
 	return s, nil
 }
 
-// describedSink is a disk and texts that are complete.
-type describedSink struct {
-	disk.Sink
-	format string
-	files  []*output.Pending
-}
-
-func (s *describedSink) add(dir *output.Dir, t Text) error {
-	p, err := dir.Create(t.Name)
+// add writes the text, which is complete then.
+func (t Text) add(s *output.SetSink) error {
+	p, err := s.Create(t.Name)
 	if err != nil {
 		return err
 	}
-	s.files = append(s.files, p)
 	if _, err := p.Write(t.Content); err != nil {
 		return fmt.Errorf("writing %s: %w", t.Name, err)
 	}
@@ -60,14 +54,4 @@ func (s *describedSink) add(dir *output.Dir, t Text) error {
 		return nil
 	}
 	return p.Chmod(t.Mode)
-}
-
-// Commit implements output.Sink.
-func (s *describedSink) Commit() ([]output.File, error) { return output.Commit(s.format, s.files...) }
-
-// Abort implements output.Sink.
-func (s *describedSink) Abort() {
-	// What Close says of a file that is dropped does not matter.
-	_ = s.Sink.Close()
-	output.AbortAll(s.files...)
 }

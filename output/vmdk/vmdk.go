@@ -60,6 +60,7 @@ func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, si
 	if err != nil {
 		return nil, err
 	}
+	p.HoldsDisk()
 	opts := vmdk.Options{Type: w.kind, Name: a.Name + ".vmdk"}
 	if a.Digest != "" {
 		opts.Seed = []byte(a.Digest)

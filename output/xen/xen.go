@@ -133,6 +133,7 @@ func (s sink) addDisk(name string, size int64) error {
 	if err != nil {
 		return err
 	}
+	p.HoldsDisk()
 	if err := s.Encode(raw.Create(p.File, size)); err != nil {
 		return fmt.Errorf("making room for %d bytes: %w", size, err)
 	}

@@ -78,6 +78,7 @@ func (w writer) Begin(ctx context.Context, a output.Appliance, dir *output.Dir, 
 	if err != nil {
 		return nil, err
 	}
+	p.HoldsDisk()
 	s := &sink{format: w.format, file: p}
 	s.more = func() error { return addDisks(ctx, s.archive, a.Disks) }
 	s.archive, err = container.NewWriter(p, container.Options{
