@@ -26,6 +26,16 @@ type ownership map[string]owner
 
 type owner struct{ uid, gid int }
 
+// openStack unpacks the layers of the root, and tells who owns what in it.
+func openStack(ctx context.Context, w *builder.Work) (tree string, owners ownership, err error) {
+	stack := layers(w, "layer")
+	if tree, err = w.Store.Tree(ctx, stack...); err != nil {
+		return "", nil, err
+	}
+	owners, err = readOwners(ctx, w.Store, stack)
+	return tree, owners, err
+}
+
 // maxEntries bounds the entries of a layer.
 const maxEntries = 4 << 20
 

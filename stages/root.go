@@ -87,12 +87,7 @@ func (o Options) makeRoot(ctx context.Context, w *builder.Work) (builder.Outputs
 	if err != nil {
 		return nil, err
 	}
-	stack := layers(w, "layer")
-	tree, err := w.Store.Tree(ctx, stack...)
-	if err != nil {
-		return nil, err
-	}
-	owners, err := readOwners(ctx, w.Store, stack)
+	tree, owners, err := openStack(ctx, w)
 	if err != nil {
 		return nil, err
 	}
