@@ -1,7 +1,6 @@
 package stages
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/disk/part"
-	"github.com/imgbuild/imgbuild/kernel"
 	"github.com/opencontainers/go-digest"
 )
 
@@ -32,7 +30,6 @@ type bootParams struct {
 	Serial  string `json:"serial"` // FAT volume id, 8 hex digits
 	Size    int64  `json:"size"`   // bytes; 0 is automatic
 	Epoch   int64  `json:"epoch"`  // seconds
-	XenPV   bool   `json:"xenPV"`  // boots as a paravirtual Xen guest
 }
 
 // bootMinimum is the smallest boot partition: FAT16 begins at 4085 clusters
@@ -44,22 +41,21 @@ const bootMinimum = 4 << 20
 // Xen.
 func (s *set) boot(kernelInputs []builder.Input, efi string) string {
 	r := s.Recipe.Recipe
-	inputs := append([]builder.Input{}, kernelInputs...)
+	inputs := slices.Concat(kernelInputs, s.paravirtual(kernelInputs))
 	inputs = append(inputs, s.packages(groupSyslinux, "syslinux")...)
 	inputs = append(inputs, builder.Input{Role: "efi", Stage: efi, Output: "program"})
 	return s.add(builder.Stage{
 		Name:    "boot",
 		Title:   "make the boot partition",
 		Kind:    kindBoot,
-		Version: 3,
-		Tools:   s.versions("mkfs.fat", "mcopy", "syslinux", "xz"),
+		Version: 4,
+		Tools:   s.versions("mkfs.fat", "mcopy", "syslinux"),
 		Inputs:  inputs,
 	}, bootParams{
 		Cmdline: s.cmdline(),
 		Serial:  s.id("boot").Encoded()[:8],
 		Size:    int64(r.Disk.Boot.Size),
 		Epoch:   s.Epoch.Unix(),
-		XenPV:   len(r.Targets) == 0 || slices.Contains(r.Targets, "xen-pv"),
 	})
 }
 
@@ -120,7 +116,7 @@ func (o Options) makeBoot(ctx context.Context, w *builder.Work) (builder.Outputs
 	if err != nil {
 		return nil, err
 	}
-	files, err := o.bootFiles(ctx, w, p)
+	files, err := bootFiles(ctx, w, p.Cmdline)
 	if err != nil {
 		return nil, err
 	}
@@ -146,43 +142,31 @@ func (o Options) makeBoot(ctx context.Context, w *builder.Work) (builder.Outputs
 }
 
 // bootFiles returns the content of the boot partition by path.
-func (o Options) bootFiles(ctx context.Context, w *builder.Work, p bootParams) (map[string][]byte, error) {
-	linux, err := readInput(ctx, w, "kernel")
-	if err != nil {
-		return nil, err
-	}
-	var initramfs []byte
-	if _, ok := w.Inputs["initramfs"]; ok {
-		if initramfs, err = readInput(ctx, w, "initramfs"); err != nil {
+func bootFiles(ctx context.Context, w *builder.Work, cmdline string) (map[string][]byte, error) {
+	in := map[string][]byte{"kernel": nil, "efi": nil, "initramfs": nil, "paravirtual": nil}
+	for role := range in {
+		if _, ok := w.Inputs[role]; !ok && (role == "initramfs" || role == "paravirtual") {
+			continue
+		}
+		var err error
+		if in[role], err = readInput(ctx, w, role); err != nil {
 			return nil, err
 		}
 	}
-	efi, err := readInput(ctx, w, "efi")
-	if err != nil {
-		return nil, err
-	}
+	initramfs, paravirtual := len(in["initramfs"]) > 0, len(in["paravirtual"]) > 0
 	files := map[string][]byte{
-		"vmlinuz":      linux,
-		"syslinux.cfg": []byte(syslinuxMenu(p.Cmdline, initramfs != nil)),
-		grubConfig:     []byte(grubMenu(p.Cmdline, initramfs != nil, false)),
+		"vmlinuz":      in["kernel"],
+		"syslinux.cfg": []byte(syslinuxMenu(cmdline, initramfs)),
+		grubConfig:     []byte(grubMenu(cmdline, initramfs, paravirtual)),
 	}
-	if initramfs != nil {
-		files["initramfs"] = initramfs
-	}
-	if len(efi) == 0 {
-		return files, nil // no firmware starts it
-	}
-	files["EFI/BOOT/BOOTX64.EFI"] = efi
-	if !p.XenPV {
-		return files, nil
-	}
-	paravirtual, err := pvGrubKernel(ctx, w, linux)
-	if err != nil {
-		return nil, err
-	}
-	if paravirtual != nil {
-		files[pvKernel] = paravirtual
-		files[grubConfig] = []byte(grubMenu(p.Cmdline, initramfs != nil, true))
+	for role, path := range map[string]string{
+		"initramfs":   "initramfs",
+		"efi":         "EFI/BOOT/BOOTX64.EFI", // empty when no firmware starts the kernel
+		"paravirtual": pvKernel,               // empty when GRUB starts the kernel as it is
+	} {
+		if len(in[role]) > 0 {
+			files[path] = in[role]
+		}
 	}
 	return files, nil
 }
@@ -202,37 +186,6 @@ const grubConfig = "boot/grub/grub.cfg"
 // pvKernel is the kernel that GRUB-for-Xen starts in a paravirtual guest, packed
 // by [pvPacker]: three quarters of what gzip makes of it.
 const pvKernel = "vmlinux.xz"
-
-// pvPacker packs as a kernel's own build does (scripts/xz_wrap.sh), but with a
-// dictionary of 1 MiB: GRUB takes that much of the guest's memory to unpack, and
-// 32 times as much would save 1 %. More than one thread would make more blocks.
-var pvPacker = []string{"-T1", "--check=crc32", "--x86", "--lzma2=preset=9e,dict=1MiB"}
-
-// pvGrubKernel returns the form of the kernel for GRUB-for-Xen in paravirtual
-// guests; nil when the kernel needs none, or cannot be such a guest.
-func pvGrubKernel(ctx context.Context, w *builder.Work, bzImage []byte) ([]byte, error) {
-	r := bytes.NewReader(bzImage)
-	im, err := kernel.Identify(r, r.Size())
-	if err != nil || !im.NeedsPVGrub() || !im.XenPV {
-		return nil, err
-	}
-	plain := filepath.Join(w.Dir, "vmlinux")
-	f, err := os.Create(plain)
-	if err != nil {
-		return nil, err
-	}
-	_, err = kernel.WritePVGrub(ctx, r, r.Size(), f)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return nil, fmt.Errorf("writing the kernel for paravirtual guests: %w", err)
-	}
-	if err := runTool(ctx, w, nil, "xz", append(pvPacker, plain)...); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(plain + ".xz")
-}
 
 // grubMenu is read by GRUB on Xen, where the console is hvc0 and must be named
 // last. Its progress indicator would fill that console.

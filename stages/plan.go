@@ -109,6 +109,7 @@ func (o Options) Runners() map[string]builder.Runner {
 		kindPackaged:      o.unpackKernel,
 		kindOwnKernel:     o.takeKernel,
 		kindEFI:           o.makeEFI,
+		kindParavirtual:   o.packParavirtual,
 		kindBoot:          o.makeBoot,
 		kindRoot:          o.makeRoot,
 		kindRAM:           o.makeRAM,
