@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	if sandbox.HelperMain(os.Args) || keep.HelperMain(os.Args) {
 		return
 	}
-	testscript.Main(m, map[string]func(){"imgbuild": func() { os.Exit(run()) }})
+	testscript.Main(program{m}, map[string]func(){"imgbuild": func() { os.Exit(run()) }})
 }
 
 // TestScripts runs the scripts: each verb as its users meet it, and each kind
@@ -48,6 +48,11 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv(store.DirEnv, cache)
 	env.Setenv("EXAMPLES", examples)
+	path, err := scriptPath(strings.TrimPrefix(filepath.Base(env.WorkDir), "script-"))
+	if err != nil {
+		return err
+	}
+	env.Setenv("PATH", path)
 	for _, v := range os.Environ() {
 		if name, value, _ := strings.Cut(v, "="); strings.HasSuffix(strings.ToLower(name), "_proxy") {
 			env.Setenv(name, value)
