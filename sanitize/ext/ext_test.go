@@ -161,6 +161,7 @@ func TestContract(t *testing.T) {
 			continue
 		}
 		t.Run(v.name, func(t *testing.T) {
+			t.Parallel() // e2fsprogs wait for seconds where there may be other writers
 			fstest.Suite{
 				Driver: ext.Driver{},
 				Make: func(t *testing.T, path string) {

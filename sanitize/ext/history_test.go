@@ -36,13 +36,17 @@ func TestRandomHistory(t *testing.T) {
 			Content: 300_000,
 		}
 		t.Run("debugfs "+args, func(t *testing.T) {
+			t.Parallel()
 			if strings.Contains(args, "inline_data") {
 				t.Skip("debugfs loses names of inline directories")
 			}
+			h := h
 			h.Steps, h.Play = 200, playDebugfs
 			h.Run(t, uint64(i))
 		})
 		t.Run("kernel "+args, func(t *testing.T) {
+			t.Parallel()
+			h := h
 			h.Steps, h.Play = 500, playMounted
 			h.Run(t, uint64(i))
 		})

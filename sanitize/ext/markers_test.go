@@ -137,6 +137,7 @@ func TestMarkers(t *testing.T) {
 			continue
 		}
 		t.Run(v.name, func(t *testing.T) {
+			t.Parallel() // e2fsprogs wait for seconds where there may be other writers
 			path := filepath.Join(t.TempDir(), "image")
 			args := append([]string{"-q", "-F"}, strings.Fields(v.args)...)
 			fstest.Program(t, "mke2fs", append(args, path, fmt.Sprintf("%dk", v.kib))...)
