@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
+	"testing"
 
 	"github.com/imgbuild/imgbuild/disk"
 )
@@ -19,6 +20,18 @@ const (
 type Sample struct {
 	Name string
 	Disk *disk.Memory
+}
+
+// Named returns the sample of a name.
+func Named(t testing.TB, name string) *disk.Memory {
+	t.Helper()
+	for _, s := range Samples() {
+		if s.Name == name {
+			return s.Disk
+		}
+	}
+	t.Fatalf("there is no sample %q", name)
+	return nil
 }
 
 // Samples are disks that cover what formats stumble over: odd sizes, a last

@@ -50,21 +50,9 @@ func writeFile(t *testing.T, path, content string) string {
 	return path
 }
 
-// sample is a raw file of a disk of disktest.
-func sample(t *testing.T, name string) string {
-	t.Helper()
-	for _, s := range disktest.Samples() {
-		if s.Name == name {
-			return disktest.RawFile(t, s.Disk)
-		}
-	}
-	t.Fatalf("there is no sample %q", name)
-	return ""
-}
-
 // TestSame compares a disk with what it becomes in other containers.
 func TestSame(t *testing.T) {
-	raw, dir := sample(t, "mixed"), t.TempDir()
+	raw, dir := disktest.RawFile(t, disktest.Named(t, "mixed")), t.TempDir()
 	for _, name := range []string{"a.qcow2", "a.vmdk", "a.vhd", "a.vhdx", "a.ova", "a.raw.zst"} {
 		path := filepath.Join(dir, name)
 		if _, err := convert.Run(t.Context(), convert.Options{In: raw, Out: path}); err != nil {
@@ -83,7 +71,7 @@ func TestSame(t *testing.T) {
 
 // TestDescriptions compares two packages of one disk.
 func TestDescriptions(t *testing.T) {
-	raw, dir := sample(t, "1 MiB"), t.TempDir()
+	raw, dir := disktest.RawFile(t, disktest.Named(t, "1 MiB")), t.TempDir()
 	pack := func(name string, cpus int) string {
 		path := filepath.Join(dir, name, "x.ova")
 		if _, err := convert.Run(t.Context(), convert.Options{In: raw, Out: path, CPUs: cpus, Memory: 256 << 20}); err != nil {
@@ -107,7 +95,7 @@ func TestDescriptions(t *testing.T) {
 // TestBytes counts the bytes that differ as cmp does.
 func TestBytes(t *testing.T) {
 	dir := t.TempDir()
-	a, err := os.ReadFile(sample(t, "mixed"))
+	a, err := os.ReadFile(disktest.RawFile(t, disktest.Named(t, "mixed")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +152,7 @@ func TestSizes(t *testing.T) {
 		}
 	}
 	// Holes cost nothing, whatever the sizes.
-	if r := compare(t, sample(t, "9 GiB"), sample(t, "2 TiB"), diff.Options{}); r.Same || r.Disks[0].Bytes.Differ == 0 {
+	if r := compare(t, disktest.RawFile(t, disktest.Named(t, "9 GiB")), disktest.RawFile(t, disktest.Named(t, "2 TiB")), diff.Options{}); r.Same || r.Disks[0].Bytes.Differ == 0 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -172,7 +160,7 @@ func TestSizes(t *testing.T) {
 // TestWrong compares what cannot be compared.
 func TestWrong(t *testing.T) {
 	dir := t.TempDir()
-	raw := sample(t, "1 MiB")
+	raw := disktest.RawFile(t, disktest.Named(t, "1 MiB"))
 	cut := writeFile(t, filepath.Join(dir, "cut.qcow2"), "QFI\xfb\x00\x00\x00\x03")
 	for path, word := range map[string]string{filepath.Join(dir, "missing"): "no such file", dir: "a folder", cut: "qcow2"} {
 		for _, pair := range [][2]string{{raw, path}, {path, raw}} {

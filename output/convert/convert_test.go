@@ -19,18 +19,6 @@ import (
 	"github.com/imgbuild/imgbuild/output/ovf"
 )
 
-// sample is a raw file of a disk of disktest.
-func sample(t *testing.T, name string) string {
-	t.Helper()
-	for _, s := range disktest.Samples() {
-		if s.Name == name {
-			return disktest.RawFile(t, s.Disk)
-		}
-	}
-	t.Fatalf("there is no sample %q", name)
-	return ""
-}
-
 func run(t *testing.T, in, out string) *convert.Result {
 	t.Helper()
 	r, err := convert.Run(t.Context(), convert.Options{In: in, Out: out, Created: time.Unix(1_000_000_000, 0)})
@@ -59,7 +47,7 @@ func same(t *testing.T, a, b string) {
 
 // TestRoundTrips goes from each format into each, and back to a raw disk.
 func TestRoundTrips(t *testing.T) {
-	raw := sample(t, "mixed")
+	raw := disktest.RawFile(t, disktest.Named(t, "mixed"))
 	dir := t.TempDir()
 	suffixes := map[string]string{"raw": ".raw", "qcow2": ".qcow2", "vmdk": ".vmdk", "vhd": ".vhd", "vhdx": ".vhdx", "ova": ".ova", "ovf": ".ovf", "ovm": ".tgz", "xva": ".xva"}
 	if len(suffixes) != len(convert.Formats()) {
@@ -86,7 +74,7 @@ func TestRoundTrips(t *testing.T) {
 
 // TestCompressed goes through each compression, of a raw disk and of another.
 func TestCompressed(t *testing.T) {
-	raw, dir := sample(t, "1 MiB"), t.TempDir()
+	raw, dir := disktest.RawFile(t, disktest.Named(t, "1 MiB")), t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
 	for _, kind := range []string{"xz", "zst", "gz"} {
 		r := run(t, raw, path("a.img."+kind))
@@ -111,7 +99,7 @@ func TestPackage(t *testing.T) {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
 	ova := path("a.ova")
-	_, err := convert.Run(t.Context(), convert.Options{In: sample(t, "1 MiB"), Out: ova, CPUs: 3, Memory: 1 << 30, Created: time.Unix(1_000_000_000, 0)})
+	_, err := convert.Run(t.Context(), convert.Options{In: disktest.RawFile(t, disktest.Named(t, "1 MiB")), Out: ova, CPUs: 3, Memory: 1 << 30, Created: time.Unix(1_000_000_000, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +131,7 @@ func TestPackage(t *testing.T) {
 func twoDisks(t *testing.T) (path, first, second string) {
 	t.Helper()
 	dir := t.TempDir()
-	first, second = sample(t, "mixed"), sample(t, "1 MiB")
+	first, second = disktest.RawFile(t, disktest.Named(t, "mixed")), disktest.RawFile(t, disktest.Named(t, "1 MiB"))
 	run(t, first, filepath.Join(dir, "a.vmdk"))
 	run(t, second, filepath.Join(dir, "b.qcow2"))
 	run(t, second, filepath.Join(dir, "c.vmdk"))
@@ -196,7 +184,7 @@ func TestSeveralDisks(t *testing.T) {
 
 // TestRepeat converts twice: the files are the same.
 func TestRepeat(t *testing.T) {
-	raw, dir := sample(t, "islands"), t.TempDir()
+	raw, dir := disktest.RawFile(t, disktest.Named(t, "islands")), t.TempDir()
 	for _, name := range []string{"a.qcow2", "a.vmdk", "a.vhd", "a.vhdx", "a.ova"} {
 		first := run(t, raw, filepath.Join(dir, name))
 		second := run(t, raw, filepath.Join(dir, name))
@@ -216,7 +204,7 @@ func TestInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := convert.Run(ctx, convert.Options{In: sample(t, "mixed"), Out: out, Progress: func(int64, int64) { cancel() }})
+	_, err := convert.Run(ctx, convert.Options{In: disktest.RawFile(t, disktest.Named(t, "mixed")), Out: out, Progress: func(int64, int64) { cancel() }})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
@@ -230,7 +218,7 @@ func TestInterrupted(t *testing.T) {
 }
 
 func TestWrongUse(t *testing.T) {
-	raw, dir := sample(t, "1 MiB"), t.TempDir()
+	raw, dir := disktest.RawFile(t, disktest.Named(t, "1 MiB")), t.TempDir()
 	for word, o := range map[string]convert.Options{
 		"does not tell":      {In: raw, Out: filepath.Join(dir, "x.iso")},
 		"no format":          {In: raw, Out: filepath.Join(dir, "x.raw"), Format: "iso"},

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/imgbuild/imgbuild/disk/disktest"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/output/formats"
@@ -14,7 +15,7 @@ import (
 // long as the disk are left out, for their digests read all of it. The other
 // sizes are each format's own: see outputtest.
 func TestLarge(t *testing.T) {
-	a, d := appliance(t), sample(t, "2 TiB")
+	a, d := appliance(t), disktest.Named(t, "2 TiB")
 	const mib = 1 << 20
 	for name, c := range map[string]struct {
 		most    int64  // bytes

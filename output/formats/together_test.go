@@ -44,18 +44,6 @@ func appliance(t *testing.T) output.Appliance {
 	return a
 }
 
-// sample returns a disk of disktest.
-func sample(t *testing.T, name string) disk.Reader {
-	t.Helper()
-	for _, s := range disktest.Samples() {
-		if s.Name == name {
-			return s.Disk
-		}
-	}
-	t.Fatalf("there is no sample %q", name)
-	return nil
-}
-
 // everything selects all formats.
 func everything(t *testing.T) []output.Selected {
 	t.Helper()
@@ -129,7 +117,7 @@ func TestTogether(t *testing.T) {
 		if testing.Short() && name == "islands" {
 			continue
 		}
-		d := &counted{Reader: sample(t, name), reads: map[int64]int{}}
+		d := &counted{Reader: disktest.Named(t, name), reads: map[int64]int{}}
 		want := alone(t, a, d.Reader, selected)
 		dir := t.TempDir()
 		files, err := output.Write(t.Context(), a, d, openDir(t, dir), selected, nil)
@@ -167,7 +155,7 @@ func (e elsewhere) Begin(ctx context.Context, a output.Appliance, _ *output.Dir,
 // TestOneFails lets one format after the other run out of room, beside all
 // others: it leaves nothing, and they do not notice.
 func TestOneFails(t *testing.T) {
-	a, selected, d := appliance(t), everything(t), sample(t, "noise")
+	a, selected, d := appliance(t), everything(t), disktest.Named(t, "noise")
 	want := alone(t, a, d, selected)
 	for i, s := range selected {
 		name := s.Format.Name()

@@ -10,12 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/disk/disktest"
 	"github.com/imgbuild/imgbuild/output"
 )
 
 // testFailures ends writers in every way but the good one.
 func (f Format) testFailures(t *testing.T) {
-	d := sample(t, "1 MiB")
+	d := disktest.Named(t, "1 MiB")
 	t.Run("abort", func(t *testing.T) { f.testAbort(t, d) })
 	t.Run("source", func(t *testing.T) { f.testBrokenSource(t, d) })
 	t.Run("cancel", func(t *testing.T) { f.testCancel(t, d) })

@@ -71,7 +71,7 @@ func Test(t *testing.T, f Format) {
 // own.
 func Write(t *testing.T, f Format, name string) Made {
 	t.Helper()
-	return f.complete().write(t, t.TempDir(), sample(t, name))
+	return f.complete().write(t, t.TempDir(), disktest.Named(t, name))
 }
 
 func (f Format) complete() Format {
@@ -115,18 +115,6 @@ func (f Format) testSamples(t *testing.T) {
 			}
 		})
 	}
-}
-
-// sample returns the sample of a name.
-func sample(t *testing.T, name string) disk.Reader {
-	t.Helper()
-	for _, s := range disktest.Samples() {
-		if s.Name == name {
-			return s.Disk
-		}
-	}
-	t.Fatalf("there is no sample %q", name)
-	return nil
 }
 
 // write makes the appliance in a folder.
@@ -175,7 +163,7 @@ func (f Format) testOptions(t *testing.T) {
 func (f Format) testFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	mountTmpfs(t, dir, 64<<10)
-	files, err := output.Write(t.Context(), f.large(), sample(t, "noise"), openDir(t, dir), f.selected(t), nil)
+	files, err := output.Write(t.Context(), f.large(), disktest.Named(t, "noise"), openDir(t, dir), f.selected(t), nil)
 	if err == nil || len(files) > 0 || fault.KindOf(err) != fault.Environment || len(fault.HintsOf(err)) == 0 {
 		t.Errorf("%d files and the error %v", len(files), err)
 	}
