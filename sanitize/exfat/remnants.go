@@ -3,44 +3,25 @@ package exfat
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 	"strings"
 	"unicode/utf16"
 
-	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize"
+	"github.com/imgbuild/imgbuild/sanitize/internal/entries"
 )
 
 // Remnants implements [sanitize.Rememberer]: the entries of deleted files in
 // directories that live. A deletion clears no more than the bit that says that
 // an entry is in use, so a name is whole until its entries are used anew.
 func (v *volume) Remnants(ctx context.Context, fn func(sanitize.Remnant) error) error {
-	var dead []sanitize.Region
-	t := &tree{volume: v, chained: numbers{}, piece: func(g sanitize.Region) {
-		if g.Class == sanitize.Stale && strings.HasPrefix(g.Owner, "directory ") {
-			dead = append(dead, g)
-		}
-	}}
+	var dead entries.Dead
+	t := &tree{volume: v, chained: numbers{}, piece: dead.Add}
 	if err := t.walk(ctx); err != nil {
 		return err
 	}
 	r := remnants{fn: fn, last: -1}
-	buf := make([]byte, v.sector)
-	for _, g := range dead {
-		for off := g.Off / dirEntry * dirEntry; off+dirEntry <= g.End(); {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			sector := disk.Extent{Off: off / v.sector * v.sector, Len: v.sector}
-			if err := sanitize.ReadFull(v.r, buf, sector.Off); err != nil {
-				return fmt.Errorf("reading %s: %w", g.Owner, err)
-			}
-			for ; off+dirEntry <= min(sector.End(), g.End()); off += dirEntry {
-				if err := r.entry(buf[off-sector.Off:][:dirEntry], off, g.Owner); err != nil {
-					return err
-				}
-			}
-		}
+	if err := dead.Read(ctx, v.r, v.sector, r.entry); err != nil {
+		return err
 	}
 	return r.flush()
 }

@@ -59,14 +59,14 @@ func (a *account) content(n *inode, owner string, m *fileMap) ([]dirent, error) 
 		return a.dir(n, *m, "directory "+owner)
 	case a.f.isOrphanFile(n):
 		for _, r := range m.runs {
-			for i := range r.count {
+			for i := range r.Count {
 				entries := []disk.Extent{{Len: a.f.block - orphanTail}}
-				a.split((r.phys+i)*a.f.block, a.f.block, entries, "orphan file")
+				a.split((r.Phys+i)*a.f.block, a.f.block, entries, "orphan file")
 			}
 		}
 	case n.num < a.f.firstInode || n.num == a.f.prjQuota && n.num != 0:
 		for _, r := range m.runs {
-			a.blocks(r.phys, r.count, sanitize.Metadata, fmt.Sprintf("system inode %d", n.num))
+			a.blocks(r.Phys, r.Count, sanitize.Metadata, fmt.Sprintf("system inode %d", n.num))
 		}
 	default:
 		a.data(n, *m, owner)
@@ -110,8 +110,8 @@ func (a *account) mapBlocks(m fileMap, owner string) {
 func (a *account) journal(m fileMap) {
 	const owner = "journal"
 	for _, r := range m.runs {
-		at, n := r.phys*a.f.block, r.count*a.f.block
-		if r.logical == 0 {
+		at, n := r.Phys*a.f.block, r.Count*a.f.block
+		if r.Logical == 0 {
 			a.bytes(at, journalSuperLen, sanitize.Metadata, owner)
 			at, n = at+journalSuperLen, n-journalSuperLen
 		}
@@ -140,15 +140,15 @@ func (a *account) data(n *inode, m fileMap, owner string) {
 		size = (size + a.f.block - 1) / a.f.block * a.f.block
 	}
 	for _, r := range m.runs {
-		from, length := r.logical*a.f.block, r.count*a.f.block
+		from, length := r.Logical*a.f.block, r.Count*a.f.block
 		live := min(max(size-from, 0), length)
 		switch {
 		case n.has(flagVerity):
 			live = length
-		case r.unwritten:
+		case r.Unwritten:
 			live = 0
 		}
-		a.bytes(r.phys*a.f.block, live, sanitize.Live, owner)
-		a.bytes(r.phys*a.f.block+live, length-live, sanitize.Slack, owner)
+		a.bytes(r.Phys*a.f.block, live, sanitize.Live, owner)
+		a.bytes(r.Phys*a.f.block+live, length-live, sanitize.Slack, owner)
 	}
 }

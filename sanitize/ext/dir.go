@@ -52,12 +52,12 @@ func (f *filesystem) directory(ctx context.Context, n *inode, m fileMap, buf []b
 	}
 	last := (n.size + f.block - 1) / f.block
 	for _, r := range m.runs {
-		for i := range r.count {
+		for i := range r.Count {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			logical, phys := r.logical+i, r.phys+i
-			if r.unwritten || logical >= last {
+			logical, phys := r.Logical+i, r.Phys+i
+			if r.Unwritten || logical >= last {
 				// Not a directory block as far as anybody reads it, and
 				// nothing that a kernel leaves behind: keep it.
 				if err := block(dirBlock{phys: phys}); err != nil {

@@ -158,10 +158,10 @@ func (f *filesystem) checkJournal(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("mapping the journal: %w", err)
 	}
-	if len(m.runs) == 0 || m.runs[0].logical != 0 {
+	if len(m.runs) == 0 || m.runs[0].Logical != 0 {
 		return fmt.Errorf("the journal has no first block")
 	}
-	return checkLog(f.r, m.runs[0].phys*f.block)
+	return checkLog(f.r, m.runs[0].Phys*f.block)
 }
 
 // checkLog reads the journal's superblock at byte off.

@@ -74,8 +74,8 @@ func (f *filesystem) isOrphanFile(n *inode) bool { return n.num == f.orphanFile 
 func (s *sealer) orphans(n *inode, m fileMap) error {
 	b := make([]byte, s.f.block)
 	for _, r := range m.runs {
-		for i := range r.count {
-			phys := r.phys + i
+		for i := range r.Count {
+			phys := r.Phys + i
 			if err := sanitize.ReadFull(s.w, b, phys*s.f.block); err != nil {
 				return err
 			}

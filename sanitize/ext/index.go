@@ -95,9 +95,9 @@ func (f *filesystem) indexBlock(d *dirBlock, at int64) error {
 
 // physical returns where a logical block is, if it is mapped and written.
 func (m fileMap) physical(logical int64) (int64, bool) {
-	i := m.search(logical)
-	if i == len(m.runs) || m.runs[i].logical > logical || m.runs[i].unwritten {
+	i := m.runs.Search(logical)
+	if i == len(m.runs) || m.runs[i].Logical > logical || m.runs[i].Unwritten {
 		return 0, false
 	}
-	return m.runs[i].phys + logical - m.runs[i].logical, true
+	return m.runs[i].Phys + logical - m.runs[i].Logical, true
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"sort"
 
 	"github.com/imgbuild/imgbuild/sanitize"
+	"github.com/imgbuild/imgbuild/sanitize/internal/mapped"
 )
 
 // Layout of extent nodes, DISK section "Extent Tree".
@@ -18,12 +18,6 @@ const (
 	extentMaxInit = 32768 // longer lengths mark an unwritten extent
 )
 
-// run is a run of a file's blocks.
-type run struct {
-	logical, phys, count int64
-	unwritten            bool
-}
-
 // treeBlock is a block of the map itself.
 type treeBlock struct {
 	phys    int64
@@ -33,7 +27,7 @@ type treeBlock struct {
 
 // fileMap is where a file's blocks are.
 type fileMap struct {
-	runs []run // ascending by logical
+	runs mapped.Runs
 	tree []treeBlock
 }
 
@@ -85,17 +79,17 @@ func (m *mapper) node(phys int64) ([]byte, error) {
 	return b, sanitize.ReadFull(m.f.r, b, phys*m.f.block)
 }
 
-func (m *mapper) add(r run) error {
-	if r.count <= 0 || r.phys < m.f.firstData || r.phys > m.f.blocks-r.count {
-		return fmt.Errorf("%d blocks at block %d of %d", r.count, r.phys, m.f.blocks)
+func (m *mapper) add(r mapped.Run) error {
+	if r.Count <= 0 || r.Phys < m.f.firstData || r.Phys > m.f.blocks-r.Count {
+		return fmt.Errorf("%d blocks at block %d of %d", r.Count, r.Phys, m.f.blocks)
 	}
 	if k := len(m.m.runs); k > 0 {
 		last := &m.m.runs[k-1]
-		if r.logical < last.logical+last.count {
-			return fmt.Errorf("logical block %d is mapped twice", r.logical)
+		if r.Logical < last.Logical+last.Count {
+			return fmt.Errorf("logical block %d is mapped twice", r.Logical)
 		}
-		if r.logical == last.logical+last.count && r.phys == last.phys+last.count && r.unwritten == last.unwritten {
-			last.count += r.count
+		if r.Logical == last.Logical+last.Count && r.Phys == last.Phys+last.Count && r.Unwritten == last.Unwritten {
+			last.Count += r.Count
 			return nil
 		}
 	}
@@ -118,10 +112,10 @@ func (m *mapper) extents(b []byte, parent int) error {
 	for i := range entries {
 		e := b[extentHeader+i*extentEntry:]
 		if depth == 0 {
-			r := run{logical: int64(le.Uint32(e)), count: int64(le.Uint16(e[4:]))}
-			r.phys = int64(le.Uint16(e[6:]))<<32 | int64(le.Uint32(e[8:]))
-			if r.count > extentMaxInit {
-				r.count, r.unwritten = r.count-extentMaxInit, true
+			r := mapped.Run{Logical: int64(le.Uint32(e)), Count: int64(le.Uint16(e[4:]))}
+			r.Phys = int64(le.Uint16(e[6:]))<<32 | int64(le.Uint32(e[8:]))
+			if r.Count > extentMaxInit {
+				r.Count, r.Unwritten = r.Count-extentMaxInit, true
 			}
 			if err := m.add(r); err != nil {
 				return err
@@ -172,7 +166,7 @@ func (m *mapper) pointer(phys, logical int64, level int) error {
 		return nil
 	}
 	if level == 0 {
-		return m.add(run{logical: logical, phys: phys, count: 1})
+		return m.add(mapped.Run{Logical: logical, Phys: phys, Count: 1})
 	}
 	b, err := m.node(phys)
 	if err != nil {
@@ -190,9 +184,4 @@ func (m *mapper) pointer(phys, logical int64, level int) error {
 		}
 	}
 	return nil
-}
-
-// search returns the index of the first run that ends behind logical.
-func (m fileMap) search(logical int64) int {
-	return sort.Search(len(m.runs), func(i int) bool { return m.runs[i].logical+m.runs[i].count > logical })
 }

@@ -127,15 +127,15 @@ func (f *filesystem) journalNames(ctx context.Context, live nameSet, fn func(san
 	}
 	b := make([]byte, f.block)
 	for _, r := range m.runs {
-		for i := range r.count {
+		for i := range r.Count {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			at := (r.phys + i) * f.block
+			at := (r.Phys + i) * f.block
 			if err := sanitize.ReadFull(f.r, b, at); err != nil {
 				return err
 			}
-			d, ok := f.oldBlock(b, r.phys+i)
+			d, ok := f.oldBlock(b, r.Phys+i)
 			if !ok {
 				continue
 			}

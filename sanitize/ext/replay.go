@@ -144,8 +144,8 @@ func (f *filesystem) orphansIdle(ctx context.Context) (bool, error) {
 	}
 	b := make([]byte, f.block)
 	for _, r := range m.runs {
-		for i := range r.count {
-			if err := sanitize.ReadFull(f.r, b, (r.phys+i)*f.block); err != nil {
+		for i := range r.Count {
+			if err := sanitize.ReadFull(f.r, b, (r.Phys+i)*f.block); err != nil {
 				return false, err
 			}
 			if !disk.IsZero(b[:f.block-orphanTail]) {

@@ -3,12 +3,10 @@ package ext
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 
-	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize"
+	"github.com/imgbuild/imgbuild/sanitize/internal/mapped"
 )
 
 // Bounds on what is read into memory whole.
@@ -55,7 +53,7 @@ func (f *filesystem) describe(ctx context.Context, n *inode, path string, m *fil
 	case modeRegular:
 		file.Open = func() (sanitize.Content, error) { return f.content(ctx, n) }
 		if m != nil && !n.has(flagInline) {
-			c := content{f.contents, f.block, *m, n.size}
+			c := mapped.Content{Volume: f.contents, Block: f.block, Runs: m.runs, Size: n.size}
 			file.Open = func() (sanitize.Content, error) { return c, nil }
 		}
 	case modeSymlink:
@@ -81,7 +79,7 @@ func (f *filesystem) content(ctx context.Context, n *inode) (sanitize.Content, e
 	if err != nil {
 		return nil, err
 	}
-	return content{f.contents, f.block, m, n.size}, nil
+	return mapped.Content{Volume: f.contents, Block: f.block, Runs: m.runs, Size: n.size}, nil
 }
 
 // whole reads all of a small content.
@@ -136,45 +134,4 @@ func (f *filesystem) xattrs(ctx context.Context, n *inode) (map[string][]byte, e
 		}
 	}
 	return values, nil
-}
-
-// content reads a file through its map.
-type content struct {
-	r     disk.Reader
-	block int64
-	m     fileMap
-	size  int64
-}
-
-// ReadAt follows io.ReaderAt; holes and unwritten extents read as zero.
-func (c content) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, errors.New("reading at a negative offset")
-	}
-	done := 0
-	for done < len(p) && off < c.size {
-		n := min(int64(len(p)-done), c.size-off)
-		part, i := p[done:], c.m.search(off/c.block)
-		hole := true
-		if i < len(c.m.runs) {
-			r := c.m.runs[i]
-			if start := r.logical * c.block; off < start {
-				n = min(n, start-off)
-			} else {
-				n = min(n, (r.logical+r.count)*c.block-off)
-				hole = r.unwritten
-			}
-		}
-		if hole {
-			clear(part[:n])
-		} else if err := sanitize.ReadFull(c.r, part[:n], c.m.runs[i].phys*c.block+off-c.m.runs[i].logical*c.block); err != nil {
-			return done, err
-		}
-		done += int(n)
-		off += n
-	}
-	if done < len(p) {
-		return done, io.EOF
-	}
-	return done, nil
 }

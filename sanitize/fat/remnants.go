@@ -4,45 +4,22 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"fmt"
 	"strings"
 
-	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize"
+	"github.com/imgbuild/imgbuild/sanitize/internal/entries"
 )
 
 // Remnants implements [sanitize.Rememberer]: the entries of deleted files in
 // directories. The first character of a short name is lost with the deletion;
 // a long name is whole.
 func (v *volume) Remnants(ctx context.Context, fn func(sanitize.Remnant) error) error {
-	var dead []sanitize.Region
-	err := v.tree(ctx, v.newMarks(), func(g sanitize.Region) {
-		if g.Class == sanitize.Stale && strings.HasPrefix(g.Owner, "directory ") {
-			dead = append(dead, g)
-		}
-	}, nil)
-	if err != nil {
+	var dead entries.Dead
+	if err := v.tree(ctx, v.newMarks(), dead.Add, nil); err != nil {
 		return err
 	}
 	r := remnants{v: v, fn: fn, last: -1}
-	buf := make([]byte, v.sector)
-	for _, g := range dead {
-		for off := g.Off / dirEntry * dirEntry; off+dirEntry <= g.End(); {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			sector := disk.Extent{Off: off / v.sector * v.sector, Len: v.sector}
-			if err := sanitize.ReadFull(v.r, buf, sector.Off); err != nil {
-				return fmt.Errorf("reading %s: %w", g.Owner, err)
-			}
-			for ; off+dirEntry <= min(sector.End(), g.End()); off += dirEntry {
-				if err := r.entry(buf[off-sector.Off:][:dirEntry], off, g.Owner); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
+	return dead.Read(ctx, v.r, v.sector, r.entry)
 }
 
 // remnants puts the pieces of deleted names together.

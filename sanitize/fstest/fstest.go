@@ -5,7 +5,8 @@
 // [Suite.Run]:
 //
 //   - the regions tile the image, and nothing is unknown;
-//   - the driver's walk reads what the filesystem's own program reads;
+//   - the driver's walk reads what the filesystem's own program reads, and each
+//     file is stored where it says;
 //   - every dead byte is poisoned, the image is scrubbed, and it must be the
 //     same, byte for byte, as a scrub of the image without poison;
 //   - the filesystem's own checker is content with the result;
@@ -150,6 +151,9 @@ func Tree(t *testing.T, d sanitize.Driver, path string) map[string]string {
 				return err
 			}
 			kind = Sum(t, io.NewSectionReader(c, 0, f.Size))
+			if l, ok := c.(sanitize.Locator); ok {
+				checkSpans(t, r, f, c, l)
+			}
 		}
 		if _, ok := tree[f.Path]; ok {
 			t.Errorf("the walk meets %s twice", f.Path)
@@ -161,6 +165,33 @@ func Tree(t *testing.T, d sanitize.Driver, path string) map[string]string {
 		t.Fatal(err)
 	}
 	return tree
+}
+
+// checkSpans reads a file where it is said to be stored.
+func checkSpans(t *testing.T, r disk.Reader, f sanitize.File, c sanitize.Content, l sanitize.Locator) {
+	t.Helper()
+	for off := int64(0); off < f.Size; {
+		s, ok := l.Span(off)
+		if !ok || s.Off > off || s.End() <= off || s.End() > f.Size {
+			t.Errorf("byte %d of %s is in %+v, %v", off, f.Path, s, ok)
+			return
+		}
+		n := min(s.End()-off, 1<<20)
+		if s.At >= 0 || s.Hole {
+			want, got := make([]byte, n), make([]byte, n)
+			err := sanitize.ReadFull(c, got, off)
+			if err == nil && !s.Hole {
+				err = sanitize.ReadFull(r, want, s.At+off-s.Off)
+			}
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("bytes from %d of %s are not in %+v (%v)", off, f.Path, s, err)
+			}
+		}
+		off += n
+	}
+	if s, ok := l.Span(f.Size); ok {
+		t.Errorf("the end of %s is in %+v", f.Path, s)
+	}
 }
 
 // Files reads the tree at root of the host in the form of [Suite.Live].

@@ -80,7 +80,7 @@ func (s *survey) content(n *inode, owner string) ([]dirent, error) {
 	}
 	if slices.Contains(f.system[:], n.num) {
 		for _, r := range m.runs {
-			s.blocks(r.phys, r.count, sanitize.Metadata, fmt.Sprintf("system inode %d", n.num))
+			s.blocks(r.Phys, r.Count, sanitize.Metadata, fmt.Sprintf("system inode %d", n.num))
 		}
 		return nil, nil
 	}
@@ -91,7 +91,7 @@ func (s *survey) content(n *inode, owner string) ([]dirent, error) {
 // spend bounds what directories and attributes claim by what there is.
 func (s *survey) spend(m fileMap) error {
 	for _, r := range m.runs {
-		s.spent += r.count
+		s.spent += r.Count
 	}
 	if s.spent > s.f.blocks {
 		return fmt.Errorf("directories and attributes claim more blocks than there are")
@@ -132,7 +132,7 @@ func (s *survey) attributes(n *inode, m fileMap, owner string) error {
 		}
 	}
 	for _, r := range m.runs {
-		for phys := r.phys; phys < r.phys+r.count; phys++ {
+		for phys := r.Phys; phys < r.Phys+r.Count; phys++ {
 			if _, ok := reached[phys]; !ok {
 				s.blocks(phys, 1, sanitize.Metadata, "attributes of "+owner)
 			}
@@ -188,12 +188,12 @@ func (f *filesystem) target(ctx context.Context, n *inode, m fileMap) (string, [
 	var target []byte
 	var units []unit
 	for _, r := range m.runs {
-		length := r.count * f.block
+		length := r.Count * f.block
 		if length > 2*maxTarget+f.block || ctx.Err() != nil {
-			return "", nil, fmt.Errorf("symbolic link %d has %d blocks in a row", n.num, r.count)
+			return "", nil, fmt.Errorf("symbolic link %d has %d blocks in a row", n.num, r.Count)
 		}
 		b := make([]byte, length)
-		if err := sanitize.ReadFull(f.r, b, r.phys*f.block); err != nil {
+		if err := sanitize.ReadFull(f.r, b, r.Phys*f.block); err != nil {
 			return "", nil, err
 		}
 		used := min(n.size-int64(len(target)), length-head)
@@ -201,7 +201,7 @@ func (f *filesystem) target(ctx context.Context, n *inode, m fileMap) (string, [
 			return "", nil, fmt.Errorf("a block of symbolic link %d does not hold %d bytes", n.num, used)
 		}
 		target = append(target, b[head:head+used]...)
-		units = append(units, unit{at: at(r.phys*f.block, length), dead: []disk.Extent{span(head+used, length)}, sum: f.sum(remoteOffSum)})
+		units = append(units, unit{at: at(r.Phys*f.block, length), dead: []disk.Extent{span(head+used, length)}, sum: f.sum(remoteOffSum)})
 	}
 	if int64(len(target)) != n.size {
 		return "", nil, fmt.Errorf("symbolic link %d stores %d bytes of %d", n.num, len(target), n.size)
@@ -214,12 +214,12 @@ func (f *filesystem) target(ctx context.Context, n *inode, m fileMap) (string, [
 func (s *survey) data(n *inode, m fileMap, owner string) {
 	shared := n.flags2&flags2Reflink != 0
 	for _, r := range m.runs {
-		from, length := r.logical*s.f.block, r.count*s.f.block
+		from, length := r.Logical*s.f.block, r.Count*s.f.block
 		live := min(max(n.size-from, 0), length)
-		if r.unwritten {
+		if r.Unwritten {
 			live = 0
 		}
-		off := r.phys * s.f.block
+		off := r.Phys * s.f.block
 		s.extent(sanitize.Region{Extent: disk.Extent{Off: off, Len: live}, Class: sanitize.Live, Owner: owner}, shared)
 		s.extent(sanitize.Region{Extent: disk.Extent{Off: off + live, Len: length - live}, Class: sanitize.Slack, Owner: owner}, shared)
 	}

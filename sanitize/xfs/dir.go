@@ -54,11 +54,11 @@ func (f *filesystem) directory(ctx context.Context, n *inode, m fileMap, entry f
 	b := make([]byte, f.dirBlock)
 	next := int64(0) // the first logical block not yet read
 	for _, r := range m.runs {
-		if r.logical+r.count <= next {
+		if r.Logical+r.Count <= next {
 			continue
 		}
-		first := max(r.logical, next)
-		for logical := first; logical < r.logical+r.count; logical += per {
+		first := max(r.Logical, next)
+		for logical := first; logical < r.Logical+r.Count; logical += per {
 			if err := ctx.Err(); err != nil {
 				return err
 			}

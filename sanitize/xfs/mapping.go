@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"sort"
 
 	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/sanitize/internal/mapped"
 )
 
 // Layout of a map, XADS section "Data Extents".
@@ -15,12 +15,6 @@ const (
 	recordLen  = 16 // bytes of an extent
 	rootHeader = 4  // bytes ahead of the keys in a root within an inode
 )
-
-// run is a run of a file's blocks.
-type run struct {
-	logical, phys, count int64
-	unwritten            bool
-}
 
 // mapBlock is a block of the map itself.
 type mapBlock struct {
@@ -30,7 +24,7 @@ type mapBlock struct {
 
 // fileMap is where the blocks of a fork are.
 type fileMap struct {
-	runs []run // ascending by logical
+	runs mapped.Runs
 	tree []mapBlock
 }
 
@@ -86,37 +80,32 @@ func (f *filesystem) mapping(ctx context.Context, k fork, seen visited) (fileMap
 // filesystem block, 21 bits of count.
 func (f *filesystem) addRun(m *fileMap, rec []byte) error {
 	hi, lo := binary.BigEndian.Uint64(rec), binary.BigEndian.Uint64(rec[8:])
-	r := run{logical: int64(hi << 1 >> 10), count: int64(lo & (1<<21 - 1)), unwritten: hi>>63 != 0}
-	if r.logical > math.MaxInt64/f.block-r.count {
-		return fmt.Errorf("logical block %d", r.logical)
+	r := mapped.Run{Logical: int64(hi << 1 >> 10), Count: int64(lo & (1<<21 - 1)), Unwritten: hi>>63 != 0}
+	if r.Logical > math.MaxInt64/f.block-r.Count {
+		return fmt.Errorf("logical block %d", r.Logical)
 	}
 	var err error
-	if r.phys, err = f.physical(hi&(1<<9-1)<<43 | lo>>21); err != nil {
+	if r.Phys, err = f.physical(hi&(1<<9-1)<<43 | lo>>21); err != nil {
 		return err
 	}
-	if err := f.extent(r.phys, r.count); err != nil {
+	if err := f.extent(r.Phys, r.Count); err != nil {
 		return err
 	}
 	if k := len(m.runs); k > 0 {
 		last := &m.runs[k-1]
-		if r.logical < last.logical+last.count {
-			return fmt.Errorf("logical block %d is mapped twice", r.logical)
+		if r.Logical < last.Logical+last.Count {
+			return fmt.Errorf("logical block %d is mapped twice", r.Logical)
 		}
 	}
 	m.runs = append(m.runs, r)
 	return nil
 }
 
-// search returns the index of the first run that ends behind logical.
-func (m fileMap) search(logical int64) int {
-	return sort.Search(len(m.runs), func(i int) bool { return m.runs[i].logical+m.runs[i].count > logical })
-}
-
 // physical returns where a logical block is, if it is mapped.
 func (m fileMap) physical(logical int64) (int64, bool) {
-	i := m.search(logical)
-	if i == len(m.runs) || m.runs[i].logical > logical {
+	i := m.runs.Search(logical)
+	if i == len(m.runs) || m.runs[i].Logical > logical {
 		return 0, false
 	}
-	return m.runs[i].phys + logical - m.runs[i].logical, true
+	return m.runs[i].Phys + logical - m.runs[i].Logical, true
 }

@@ -2,14 +2,12 @@ package xfs
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
-	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize"
+	"github.com/imgbuild/imgbuild/sanitize/internal/mapped"
 )
 
 // maxDepth bounds how deep directories nest.
@@ -93,7 +91,9 @@ func (f *filesystem) describe(ctx context.Context, n *inode, m fileMap, path str
 	}
 	switch n.kind() {
 	case modeRegular:
-		file.Open = func() (sanitize.Content, error) { return content{f.r, f.block, m, n.size}, nil }
+		file.Open = func() (sanitize.Content, error) {
+			return mapped.Content{Volume: f.r, Block: f.block, Runs: m.runs, Size: n.size}, nil
+		}
 	case modeSymlink:
 		if n.data.format == forkLocal {
 			file.Target = string(n.data.raw[:n.size])
@@ -121,45 +121,4 @@ func (f *filesystem) xattrs(ctx context.Context, n *inode) (map[string][]byte, e
 		}
 	}
 	return values, nil
-}
-
-// content reads a file through its map.
-type content struct {
-	r     disk.Reader
-	block int64
-	m     fileMap
-	size  int64
-}
-
-// ReadAt follows io.ReaderAt; holes and unwritten extents read as zero.
-func (c content) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, errors.New("reading at a negative offset")
-	}
-	done := 0
-	for done < len(p) && off < c.size {
-		n := min(int64(len(p)-done), c.size-off)
-		part, i := p[done:], c.m.search(off/c.block)
-		hole := true
-		if i < len(c.m.runs) {
-			r := c.m.runs[i]
-			if start := r.logical * c.block; off < start {
-				n = min(n, start-off)
-			} else {
-				n = min(n, (r.logical+r.count)*c.block-off)
-				hole = r.unwritten
-			}
-		}
-		if hole {
-			clear(part[:n])
-		} else if err := sanitize.ReadFull(c.r, part[:n], c.m.runs[i].phys*c.block+off-c.m.runs[i].logical*c.block); err != nil {
-			return done, err
-		}
-		done += int(n)
-		off += n
-	}
-	if done < len(p) {
-		return done, io.EOF
-	}
-	return done, nil
 }
