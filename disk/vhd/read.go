@@ -7,17 +7,13 @@ import (
 	"io"
 
 	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/disk/internal/blocktable"
 	"github.com/imgbuild/imgbuild/disk/internal/layer"
-	"github.com/imgbuild/imgbuild/disk/internal/lru"
 	"github.com/imgbuild/imgbuild/disk/raw"
 )
 
+// minBlock and maxBlock bound the blocks of a dynamic disk, in bytes.
 const (
-	cachedPages = 16
-	// pageEntries is the number of entries of the block table that are read
-	// at a time.
-	pageEntries = 16 << 10
-	// minBlock and maxBlock bound the blocks of a dynamic disk, in bytes.
 	minBlock = 4 << 10
 	maxBlock = 256 << 20
 )
@@ -68,23 +64,11 @@ func open(r io.ReaderAt, n int64) (disk.Reader, error) {
 }
 
 func readFooter(r io.ReaderAt, off int64) (footer, error) {
-	p, err := read(r, off, FooterSize)
+	p, err := blocktable.Read(r, off, FooterSize)
 	if err != nil {
 		return footer{}, fmt.Errorf("reading the footer: %w", err)
 	}
 	return decodeFooter(p)
-}
-
-// read reads n bytes at off, all of them.
-func read(r io.ReaderAt, off, n int64) ([]byte, error) {
-	p := make([]byte, n)
-	if got, err := r.ReadAt(p, off); int64(got) < n {
-		if err == nil || errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return nil, err
-	}
-	return p, nil
 }
 
 // dynamic is a dynamic disk ("Dynamic Disk Header Format").
@@ -93,15 +77,14 @@ type dynamic struct {
 	n     int64
 	size  int64
 	block int64
-	table int64 // offset of the block table
-	pages *lru.Cache[[]uint32]
+	table *blocktable.Table[uint32]
 }
 
 func openDynamic(r io.ReaderAt, n int64, f footer) (disk.Reader, error) {
 	if f.header > uint64(n) {
 		return nil, fmt.Errorf("its header is said to be at %d, in a file of %d bytes", f.header, n)
 	}
-	p, err := read(r, int64(f.header), headerSize)
+	p, err := blocktable.Read(r, int64(f.header), headerSize)
 	if err != nil {
 		return nil, fmt.Errorf("reading the header: %w", err)
 	}
@@ -112,40 +95,25 @@ func openDynamic(r io.ReaderAt, n int64, f footer) (disk.Reader, error) {
 		return nil, fmt.Errorf("the checksum of its header is %#x, not %#x", got, want)
 	}
 	table, entries, block := binary.BigEndian.Uint64(p[16:]), binary.BigEndian.Uint32(p[28:]), binary.BigEndian.Uint32(p[32:])
-	d := &dynamic{r: r, n: n, size: int64(f.size), block: int64(block), table: int64(table), pages: lru.New[[]uint32](cachedPages)}
+	d := &dynamic{r: r, n: n, size: int64(f.size), block: int64(block)}
 	switch {
 	case block < minBlock || block > maxBlock || block&(block-1) != 0:
 		return nil, fmt.Errorf("its blocks have %d bytes", block)
-	case int64(entries) < divUp(d.size, d.block):
+	case int64(entries) < blocktable.DivUp(d.size, d.block):
 		return nil, fmt.Errorf("its block table of %d entries is too small for %d bytes", entries, d.size)
 	case table > uint64(n) || int64(entries)*4 > n-int64(table):
 		return nil, fmt.Errorf("its block table, %d entries at %d, lies beyond the file of %d bytes", entries, table, n)
 	}
+	d.table = blocktable.NewTable(r, int64(table), blocktable.DivUp(d.size, d.block), 4, binary.BigEndian.Uint32)
 	return layer.Reader("VHD", d, nil), nil
 }
 
 func (d *dynamic) Size() int64 { return d.size }
 
-// page returns a page of the block table.
-func (d *dynamic) page(i int64) ([]uint32, error) {
-	return d.pages.Get(i, func() ([]uint32, error) {
-		words := min(pageEntries, divUp(d.size, d.block)-i*pageEntries)
-		p, err := read(d.r, d.table+i*pageEntries*4, words*4)
-		if err != nil {
-			return nil, fmt.Errorf("reading the block table: %w", err)
-		}
-		t := make([]uint32, words)
-		for i := range t {
-			t[i] = binary.BigEndian.Uint32(p[i*4:])
-		}
-		return t, nil
-	})
-}
-
 // home returns where the data of a block are in the file, behind its bitmap: a
 // bit for each sector, padded to whole sectors.
 func (d *dynamic) home(entry uint32) int64 {
-	bitmap := divUp(d.block/disk.SectorSize/8, disk.SectorSize) * disk.SectorSize
+	bitmap := blocktable.DivUp(d.block/disk.SectorSize/8, disk.SectorSize) * disk.SectorSize
 	return int64(entry)*disk.SectorSize + bitmap
 }
 
@@ -153,11 +121,10 @@ func (d *dynamic) home(entry uint32) int64 {
 // written; those of a dynamic disk that were not hold zeros all the same.
 func (d *dynamic) Find(off int64) (layer.Kind, int64, error) {
 	i := off / d.block
-	t, err := d.page(i / pageEntries)
+	t, err := d.table.From(i)
 	if err != nil {
 		return 0, 0, err
 	}
-	t = t[i%pageEntries:]
 	n := d.block - off%d.block
 	if t[0] != freeBlock {
 		at := d.home(t[0])
@@ -179,22 +146,14 @@ func (d *dynamic) Find(off int64) (layer.Kind, int64, error) {
 // short: what is missing reads as zero.
 func (d *dynamic) ReadData(p []byte, off int64) error {
 	i := off / d.block
-	t, err := d.page(i / pageEntries)
+	t, err := d.table.From(i)
 	if err != nil {
 		return err
 	}
-	n, err := d.r.ReadAt(p, d.home(t[i%pageEntries])+off%d.block)
+	n, err := d.r.ReadAt(p, d.home(t[0])+off%d.block)
 	clear(p[n:])
 	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	return err
-}
-
-// divUp divides and rounds up; it does not overflow.
-func divUp(a, b int64) int64 {
-	if a%b != 0 {
-		return a/b + 1
-	}
-	return a / b
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/internal/blocks"
+	"github.com/imgbuild/imgbuild/disk/internal/blocktable"
 	"github.com/imgbuild/imgbuild/disk/part"
 	"github.com/imgbuild/imgbuild/fault"
 )
@@ -47,14 +48,14 @@ func Create(w io.WriterAt, size int64, opts Options) (disk.Sink, error) {
 			"VHDX holds up to 64 TiB")
 	}
 	d := &writer{w: w, opts: opts, id: blocks.NewID()}
-	d.foot = footer{header: noOffset, size: uint64(divUp(size, disk.SectorSize) * disk.SectorSize), kind: opts.Type, when: seconds(opts.Created)}
+	d.foot = footer{header: noOffset, size: uint64(blocktable.DivUp(size, disk.SectorSize) * disk.SectorSize), kind: opts.Type, when: seconds(opts.Created)}
 	switch opts.Type {
 	case Fixed:
 		d.end = int64(d.foot.size)
 	case Dynamic, 0:
 		d.foot.kind, d.foot.header = Dynamic, headerOffset
-		d.table = freeTable(divUp(size, blockSize))
-		d.end = tableOffset + divUp(int64(len(d.table))*4, disk.SectorSize)*disk.SectorSize
+		d.table = freeTable(blocktable.DivUp(size, blockSize))
+		d.end = tableOffset + blocktable.DivUp(int64(len(d.table))*4, disk.SectorSize)*disk.SectorSize
 	default:
 		return nil, fmt.Errorf("creating a VHD: type %d is not known", opts.Type)
 	}
@@ -103,7 +104,7 @@ func (d *writer) allocate(i int64) (int64, error) {
 	const bitmap = blockSize / disk.SectorSize / 8
 	if d.table[i] == freeBlock {
 		// The data begin at a whole block of filesystems.
-		d.end = divUp(d.end+bitmap, disk.BlockSize)*disk.BlockSize - bitmap
+		d.end = blocktable.DivUp(d.end+bitmap, disk.BlockSize)*disk.BlockSize - bitmap
 		if _, err := d.w.WriteAt(bytes.Repeat([]byte{0xff}, bitmap), d.end); err != nil {
 			return 0, err
 		}

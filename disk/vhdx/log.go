@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/imgbuild/imgbuild/disk/part"
+
+	"github.com/imgbuild/imgbuild/disk/internal/blocktable"
 )
 
 // The log (section 2.3) holds changes of metadata that were not yet made when
@@ -52,11 +54,11 @@ type ring struct {
 func (l *ring) read(at, n int64) ([]byte, error) {
 	at %= l.size
 	first := min(n, l.size-at)
-	p, err := read(l.r, l.off+at, first)
+	p, err := blocktable.Read(l.r, l.off+at, first)
 	if err != nil || first == n {
 		return p, err
 	}
-	rest, err := read(l.r, l.off, n-first)
+	rest, err := blocktable.Read(l.r, l.off, n-first)
 	return append(p, rest...), err
 }
 
@@ -86,7 +88,7 @@ func (l *ring) entry(at int64) (*logEntry, error) {
 
 // dataStart is where the data sectors follow the descriptors.
 func (e *logEntry) dataStart() int64 {
-	return divUp(entryHeader+int64(e.descriptors)*descriptor, logSector) * logSector
+	return blocktable.DivUp(entryHeader+int64(e.descriptors)*descriptor, logSector) * logSector
 }
 
 // complete reports whether all parts of an entry belong to it.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/imgbuild/imgbuild/disk/part"
 	"github.com/imgbuild/imgbuild/fault"
+
+	"github.com/imgbuild/imgbuild/disk/internal/blocktable"
 )
 
 // metadata says what the disk is like (section 2.6.2).
@@ -28,7 +30,7 @@ const (
 func (m metadata) chunk() int64 { return 1 << 23 * m.sector / m.block }
 
 // blocks is the number of payload blocks.
-func (m metadata) blocks() int64 { return divUp(m.size, m.block) }
+func (m metadata) blocks() int64 { return blocktable.DivUp(m.size, m.block) }
 
 // entries is the number of entries in the block table, those for the sector
 // bitmaps among them.
@@ -71,7 +73,7 @@ func (m metadata) encode() []byte {
 
 // readMetadata reads the items of a region that a reader needs.
 func readMetadata(r io.ReaderAt, at region) (metadata, error) {
-	p, err := read(r, at.off, metadataTable)
+	p, err := blocktable.Read(r, at.off, metadataTable)
 	if err != nil {
 		return metadata{}, fmt.Errorf("reading the metadata: %w", err)
 	}
@@ -87,7 +89,7 @@ func readMetadata(r io.ReaderAt, at region) (metadata, error) {
 			return metadata{}, fmt.Errorf("an item of its metadata, %d bytes at %d, lies beyond their %d bytes", n, off, at.size)
 		}
 		var item [16]byte
-		data, err := read(r, at.off+off, min(n, int64(len(item))))
+		data, err := blocktable.Read(r, at.off+off, min(n, int64(len(item))))
 		if err != nil {
 			return metadata{}, fmt.Errorf("reading the metadata: %w", err)
 		}
@@ -131,12 +133,4 @@ func (m metadata) check() error {
 		return fmt.Errorf("its sectors have %d bytes", m.sector)
 	}
 	return nil
-}
-
-// divUp divides and rounds up; it does not overflow.
-func divUp(a, b int64) int64 {
-	if a%b != 0 {
-		return a/b + 1
-	}
-	return a / b
 }

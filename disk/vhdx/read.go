@@ -7,15 +7,8 @@ import (
 	"io"
 
 	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/disk/internal/blocktable"
 	"github.com/imgbuild/imgbuild/disk/internal/layer"
-	"github.com/imgbuild/imgbuild/disk/internal/lru"
-)
-
-const (
-	cachedPages = 16
-	// pageEntries is the number of entries of the block table that are read
-	// at a time.
-	pageEntries = 8 << 10
 )
 
 // Open reads the disk in the n bytes of r. Memory does not grow with it: the
@@ -32,7 +25,7 @@ func open(r io.ReaderAt, n int64) (disk.Reader, error) {
 	if n < mib {
 		return nil, errors.New("it is cut short: it has less than 1 MiB")
 	}
-	p, err := read(r, 0, mib)
+	p, err := blocktable.Read(r, 0, mib)
 	if err != nil {
 		return nil, fmt.Errorf("reading the headers: %w", err)
 	}
@@ -55,13 +48,14 @@ func open(r io.ReaderAt, n int64) (disk.Reader, error) {
 			return nil, err
 		}
 	}
-	d := &reader{r: r, n: n, table: table.off, pages: lru.New[[]uint64](cachedPages)}
+	d := &reader{r: r, n: n}
 	if d.metadata, err = readMetadata(r, about); err != nil {
 		return nil, err
 	}
 	if d.entries()*8 > table.size {
 		return nil, fmt.Errorf("its block table of %d bytes is too small for a disk of %d bytes", table.size, d.size)
 	}
+	d.table = blocktable.NewTable(r, table.off, d.entries(), 8, binary.LittleEndian.Uint64)
 	return layer.Reader("VHDX", d, nil), nil
 }
 
@@ -79,53 +73,23 @@ func currentHeader(p []byte) (header, error) {
 	return a, nil
 }
 
-// read reads n bytes at off, all of them.
-func read(r io.ReaderAt, off, n int64) ([]byte, error) {
-	p := make([]byte, n)
-	if got, err := r.ReadAt(p, off); int64(got) < n {
-		if err == nil || errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return nil, err
-	}
-	return p, nil
-}
-
 // reader is the layer of a disk without a parent.
 type reader struct {
 	metadata
 	r     io.ReaderAt
 	n     int64
-	table int64 // offset of the block table
-	pages *lru.Cache[[]uint64]
+	table *blocktable.Table[uint64]
 }
 
 func (d *reader) Size() int64 { return d.size }
 
-// page returns a page of the block table.
-func (d *reader) page(i int64) ([]uint64, error) {
-	return d.pages.Get(i, func() ([]uint64, error) {
-		words := min(pageEntries, d.entries()-i*pageEntries)
-		p, err := read(d.r, d.table+i*pageEntries*8, words*8)
-		if err != nil {
-			return nil, fmt.Errorf("reading the block table: %w", err)
-		}
-		t := make([]uint64, words)
-		for i := range t {
-			t[i] = binary.LittleEndian.Uint64(p[i*8:])
-		}
-		return t, nil
-	})
-}
-
 // lookup returns the entry of a payload block.
 func (d *reader) lookup(block int64) (uint64, error) {
-	i := d.entry(block)
-	t, err := d.page(i / pageEntries)
+	t, err := d.table.From(d.entry(block))
 	if err != nil {
 		return 0, err
 	}
-	return t[i%pageEntries], nil
+	return t[0], nil
 }
 
 // maxLook bounds how many blocks Find looks at for the end of a run.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/internal/blocks"
+	"github.com/imgbuild/imgbuild/disk/internal/blocktable"
 	"github.com/imgbuild/imgbuild/disk/part"
 	"github.com/imgbuild/imgbuild/fault"
 )
@@ -56,7 +57,7 @@ func Create(w io.WriterAt, size int64, opts Options) (disk.Sink, error) {
 		return nil, fault.New(fault.Usage, fmt.Errorf("creating a VHDX: a size of %d bytes is out of range; 64 TiB are the most", size))
 	}
 	d := &writer{w: w, opts: opts, ids: blocks.NewID()}
-	d.metadata = metadata{size: divUp(size, sectorSize) * sectorSize, block: minBlock, sector: sectorSize}
+	d.metadata = metadata{size: blocktable.DivUp(size, sectorSize) * sectorSize, block: minBlock, sector: sectorSize}
 	for d.blocks() > maxBlocks {
 		d.block *= 2
 	}
@@ -67,7 +68,7 @@ func Create(w io.WriterAt, size int64, opts Options) (disk.Sink, error) {
 }
 
 // tableSize is that of the region of the block table, in bytes.
-func (d *writer) tableSize() int64 { return max(divUp(d.entries()*8, mib), 1) * mib }
+func (d *writer) tableSize() int64 { return max(blocktable.DivUp(d.entries()*8, mib), 1) * mib }
 
 // place writes what a piece of a block holds; the block is made if need be.
 func (d *writer) place(off int64, piece []byte) error {
