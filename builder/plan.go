@@ -15,6 +15,17 @@ type Plan struct {
 	targets []string
 	keys    map[string]digest.Digest
 	index   map[string]int // into stages, by name
+
+	delivery Delivery
+}
+
+// Delivery says what leaves a build: files for the user. They are written from
+// what some targets made, and get their names when others, the gates, have
+// passed. It is no stage: nothing of it is stored or has a key.
+type Delivery struct {
+	Title string   `json:"title"`
+	From  []string `json:"from"`
+	Gates []string `json:"gates"`
 }
 
 // NewPlan checks the stages and orders them: each after its inputs, otherwise
@@ -66,6 +77,21 @@ func (p *Plan) Stage(name string) (Stage, bool) {
 
 // Key returns the definition key of a stage of the plan, by the stage's name.
 func (p *Plan) Key(name string) digest.Digest { return p.keys[name] }
+
+// Deliver returns the plan with a delivery, all of whose stages must be targets.
+func (p *Plan) Deliver(d Delivery) (*Plan, error) {
+	for _, name := range slices.Concat(d.From, d.Gates) {
+		if !slices.Contains(p.targets, name) {
+			return nil, fmt.Errorf("what is delivered needs stage %q, which is no target", name)
+		}
+	}
+	delivers := *p
+	delivers.delivery = d
+	return &delivers, nil
+}
+
+// Delivery returns what leaves the build; the zero value when nothing does.
+func (p *Plan) Delivery() Delivery { return p.delivery }
 
 // checkStages checks what can be said without an order.
 func checkStages(stages []Stage, targets []string) (map[string]Stage, error) {

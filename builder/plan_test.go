@@ -175,6 +175,13 @@ func TestPrint(t *testing.T) {
 	image.Inputs[0].Role, image.Inputs[1].Role, image.Inputs[1].Output = "layer/000", "layer/001", "more"
 	p := mustPlan(t, []builder.Stage{disk, stage("kernel"), stage("root", "tree"), stage("tree"), image},
 		"root", "disk", "image")
+	if _, err := p.Deliver(builder.Delivery{From: []string{"tree"}}); err == nil {
+		t.Error("a stage that is no target is delivered")
+	}
+	p, err := p.Deliver(builder.Delivery{Title: "Write files", From: []string{"disk"}, Gates: []string{"root", "image"}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	short := func(name string) string { return p.Key(name).Encoded()[:12] }
 	want := strings.NewReplacer("DISK", short("disk"), "ROOT", short("root"), "TREE", short("tree"),
 		"KERNEL", short("kernel"), "IMAGE", short("image")).Replace(`root  ROOT  Make root
@@ -185,6 +192,7 @@ disk  DISK  Make disk
 image  IMAGE  Make image
 ├─ layer: tree  TREE  Make tree
 └─ root  ROOT  Make root  (see above)
+Write files; named when root, image have passed
 `)
 	var b strings.Builder
 	if err := p.WriteTree(&b); err != nil {
@@ -199,6 +207,7 @@ image  IMAGE  Make image
 		t.Fatal(err)
 	}
 	for _, want := range []string{`"kernel" -> "disk" [label="boot"]`, `"tree" -> "image" [label="layer"]`,
+		`"disk" -> delivery`, `"image" -> delivery [style=dashed, label=gate]`,
 		fmt.Sprintf(`"root" [label="root\ntest %s"]`, short("root"))} {
 		if strings.Count(b.String(), want) != 1 {
 			t.Errorf("the graph does not have %s once:\n%s", want, &b)
@@ -211,6 +220,7 @@ image  IMAGE  Make image
 			Name string
 			Key  digest.Digest
 		}
+		Delivery builder.Delivery
 	}
 	j, err := json.Marshal(p)
 	if err != nil {
@@ -219,7 +229,7 @@ image  IMAGE  Make image
 	if err := json.Unmarshal(j, &doc); err != nil {
 		t.Fatal(err)
 	}
-	if len(doc.Stages) != 5 || doc.Stages[0].Name != "tree" || doc.Stages[0].Key != p.Key("tree") || len(doc.Targets) != 3 {
+	if len(doc.Stages) != 5 || doc.Stages[0].Name != "tree" || doc.Stages[0].Key != p.Key("tree") || len(doc.Targets) != 3 || len(doc.Delivery.Gates) != 2 {
 		t.Errorf("JSON: %s", j)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // WriteTree writes the plan for people: each target with its inputs below it.
 // What a stage needs is drawn where it appears first, and a target that stands
-// below another is not drawn again.
+// below another is not drawn again. The delivery is the last line.
 func (p *Plan) WriteTree(w io.Writer) error {
 	var b strings.Builder
 	t := treeWriter{plan: p, out: &b, drawn: make(map[string]bool)}
@@ -20,6 +20,9 @@ func (p *Plan) WriteTree(w io.Writer) error {
 		if !t.drawn[name] {
 			t.node(need{stage: name}, "", "")
 		}
+	}
+	if d := p.delivery; len(d.Gates) > 0 {
+		fmt.Fprintf(&b, "%s; named when %s have passed\n", d.Title, strings.Join(d.Gates, ", "))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -85,7 +88,8 @@ func (t *treeWriter) node(n need, lead, indent string) {
 }
 
 // WriteDOT writes the plan as Graphviz text: an arrow leads from each stage to
-// those that need it, labelled with the roles.
+// those that need it, labelled with the roles. The gates of the delivery have
+// dashed arrows.
 func (p *Plan) WriteDOT(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("digraph plan {\n\trankdir=LR\n\tnode [shape=box]\n")
@@ -97,12 +101,22 @@ func (p *Plan) WriteDOT(w io.Writer) error {
 			fmt.Fprintf(&b, "\t%q -> %q [label=%q]\n", n.stage, s.Name, strings.Join(n.roles, ", "))
 		}
 	}
+	if d := p.delivery; len(d.Gates) > 0 {
+		fmt.Fprintf(&b, "\tdelivery [shape=folder, label=%q]\n", d.Title)
+		for _, name := range d.From {
+			fmt.Fprintf(&b, "\t%q -> delivery\n", name)
+		}
+		for _, name := range d.Gates {
+			fmt.Fprintf(&b, "\t%q -> delivery [style=dashed, label=gate]\n", name)
+		}
+	}
 	b.WriteString("}\n")
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// MarshalJSON gives the targets, and the stages in order with their keys.
+// MarshalJSON gives the targets, the stages in order with their keys, and the
+// delivery.
 func (p *Plan) MarshalJSON() ([]byte, error) {
 	type keyed struct {
 		Stage
@@ -113,9 +127,10 @@ func (p *Plan) MarshalJSON() ([]byte, error) {
 		stages = append(stages, keyed{s, p.keys[s.Name]})
 	}
 	return json.Marshal(struct {
-		Targets []string `json:"targets"`
-		Stages  []keyed  `json:"stages"`
-	}{p.targets, stages})
+		Targets  []string `json:"targets"`
+		Stages   []keyed  `json:"stages"`
+		Delivery Delivery `json:"delivery,omitzero"`
+	}{p.targets, stages, p.delivery})
 }
 
 // short is enough of a digest for people to tell two apart.

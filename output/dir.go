@@ -34,6 +34,7 @@ type Dir struct {
 	path  string
 	limit int64 // bytes of each file; 0 means none
 	check func(path, format string) error
+	gate  func() error
 }
 
 // Limit returns the folder with a bound on the size of each file, in bytes; 0
@@ -51,6 +52,23 @@ func (d *Dir) Checked(check func(path, format string) error) *Dir {
 	checked := *d
 	checked.check = check
 	return &checked
+}
+
+// Behind returns the folder with a gate: files that are complete get their names
+// when it returns nil, and are dropped when it returns an error. It is asked by
+// each format, of several at the same time.
+func (d *Dir) Behind(gate func() error) *Dir {
+	gated := *d
+	gated.gate = gate
+	return &gated
+}
+
+// pass waits for the gate.
+func (d *Dir) pass() error {
+	if d.gate == nil {
+		return nil
+	}
+	return d.gate()
 }
 
 // OpenDir makes the folder if need be. One that cannot be made or written is

@@ -11,9 +11,10 @@
 //
 // # Files
 //
-// A format writes into a [Dir]: every file lies aside until all of
-// the format's files are complete, then they are renamed together. A writer
-// that fails leaves nothing behind and does not disturb the others.
+// A format writes into a [Dir]: every file lies aside until all of the
+// format's files are complete and the gate of the Dir is open, then they are
+// renamed together. A writer that fails leaves nothing behind and does not
+// disturb the others.
 //
 // Everything written is a function of the appliance and the disk: no clock,
 // no random, no host name. This package imports neither builder nor stages.

@@ -110,8 +110,9 @@ func (s *filesSink) Commit() ([]File, error) { return Commit(s.format, s.files..
 // Abort implements [Sink].
 func (s *filesSink) Abort() { AbortAll(s.files...) }
 
-// Commit makes the files of a format durable, gives all of them their names
-// and describes them. When it fails none of them is left.
+// Commit makes the files of a format durable, waits for the gate of their
+// folder, gives all of them their names and describes them. When it fails none
+// of them is left.
 func Commit(format string, files ...*Pending) ([]File, error) {
 	made := make([]File, 0, len(files))
 	for _, p := range files {
@@ -121,6 +122,12 @@ func Commit(format string, files ...*Pending) ([]File, error) {
 			return nil, err
 		}
 		made = append(made, f)
+	}
+	if len(files) > 0 {
+		if err := files[0].dir.pass(); err != nil {
+			AbortAll(files...)
+			return nil, err
+		}
 	}
 	for i, p := range files {
 		if err := p.Commit(); err != nil {

@@ -174,3 +174,52 @@ func TestDecodeOptions(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestBehind writes two formats behind a gate: nothing has a name before it
+// opens, nothing is left when it does not.
+func TestBehind(t *testing.T) {
+	var selected []output.Selected
+	for _, name := range []string{"raw", "ovf"} {
+		s, err := formats.Select(name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		selected = append(selected, s)
+	}
+	refused := errors.New("refused")
+	for _, verdict := range []error{nil, refused} {
+		path := t.TempDir()
+		dir, err := output.OpenDir(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked, decided := make(chan struct{}, len(selected)), make(chan struct{})
+		gated := dir.Behind(func() error {
+			asked <- struct{}{}
+			<-decided
+			return verdict
+		})
+		var files []output.File
+		written := make(chan error)
+		go func() {
+			var err error
+			files, err = output.Write(t.Context(), outputtest.Appliance(), disk.NewMemory(1<<20), gated, selected, nil)
+			written <- err
+		}()
+		for range selected {
+			<-asked
+		}
+		named, err := filepath.Glob(filepath.Join(path, "[^.]*"))
+		if err != nil || len(named) > 0 {
+			t.Errorf("named before the verdict: %v, %v", named, err)
+		}
+		close(decided)
+		if err := <-written; !errors.Is(err, verdict) {
+			t.Errorf("error %v, want %v", err, verdict)
+		}
+		left, err := os.ReadDir(path)
+		if err != nil || len(left) != len(files) || (len(files) == 0) != (verdict != nil) {
+			t.Errorf("verdict %v: %d files described, in the folder %v, %v", verdict, len(files), left, err)
+		}
+	}
+}

@@ -6,11 +6,11 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/imgbuild/imgbuild/builder"
-	"github.com/imgbuild/imgbuild/builder/local"
 	"github.com/imgbuild/imgbuild/builder/store"
 	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/recipes"
@@ -54,6 +54,7 @@ func Open(ctx context.Context, q Request) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	q.Listen = oneByOne(q.Listen)
 	st, err := store.Open(q.CacheDir, q.Log)
 	if err != nil {
 		return nil, err
@@ -92,6 +93,18 @@ func (s *Session) prepare(ctx context.Context) error {
 	return recipes.WriteLock(recipes.LockPath(s.RecipePath), lock)
 }
 
+// oneByOne lets several tell a listener, which may be nil.
+func oneByOne(listen builder.Listener) builder.Listener {
+	var telling sync.Mutex
+	return func(e builder.Event) {
+		if listen != nil {
+			telling.Lock()
+			defer telling.Unlock()
+			listen(e)
+		}
+	}
+}
+
 // Close gives the store back.
 func (s *Session) Close() error { return s.Store.Close() }
 
@@ -103,33 +116,6 @@ func newApt(r *recipes.Resolved, q Request) *apt.Client {
 		Keyring:     r.Recipe.Sources.Apt.Keyring,
 		Log:         q.Log,
 	})
-}
-
-// Run executes the plan and keeps the class list of a training run in the
-// lock.
-func (s *Session) Run(ctx context.Context) (map[string]builder.Outputs, error) {
-	// Better now than at the end: the outputs must have a place.
-	if _, err := output.OpenDir(s.OutDir); err != nil {
-		return nil, err
-	}
-	s.took = map[string]float64{}
-	listen := func(e builder.Event) {
-		if e.Kind == builder.Finished {
-			s.took[e.Stage] = e.Elapsed.Seconds()
-		}
-		s.tell(e)
-	}
-	engine := local.New(s.Store, s.Runners(), local.Options{
-		Scope:    s.Recipe.Path,
-		Listener: listen,
-		Verify:   s.Verify,
-		Log:      s.Request.Log,
-	})
-	results, err := engine.Run(ctx, s.Build.Plan)
-	if err != nil {
-		return nil, err
-	}
-	return results, s.keepClasses(ctx, results)
 }
 
 // keepClasses writes a new class list to the lock, so that the next build

@@ -13,6 +13,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/builder/local"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/recipes"
@@ -50,12 +51,13 @@ type Result struct {
 	Stamps   map[string]int64 `json:"stamps"`
 }
 
-// Export writes the outputs of a finished build into the folder and returns
-// what was made. Outputs that are there already, from the same disk and with
-// the same settings, are left alone.
-func (s *Session) Export(ctx context.Context, results map[string]builder.Outputs) (*Result, error) {
+// export writes the outputs into the folder and returns what was made. They
+// are of the disk that x has scrubbed, and get their names when the gate of the
+// folder, which stands behind the end of x, is open. Outputs that are there
+// already, from the same disk and with the same settings, are left alone.
+func (s *Session) export(ctx context.Context, x *local.Execution, dir *output.Dir) (*Result, error) {
 	r := s.Recipe.Recipe
-	report, err := readBlob(ctx, s.Store, results[StageProof]["report"])
+	results, err := x.Outputs(s.Build.Plan.Delivery().From...)
 	if err != nil {
 		return nil, err
 	}
@@ -67,18 +69,14 @@ func (s *Session) Export(ctx context.Context, results map[string]builder.Outputs
 		Name: r.Name, Version: r.Version, Recipe: string(s.Recipe.Digest),
 		Disk: results[StageScrub]["disk"].Digest.String(), Epoch: s.Options.Epoch.Unix(), Cmdline: s.Build.Cmdline,
 		Memory: int64(r.Guest.Memory), CPUs: r.Guest.CPUs, Ports: r.App.Ports, Properties: propertyKeys(r.OVF), Checks: r.Test,
-		Sanitize: report, Settings: settings, Stages: s.took,
-	}
-	dir, err := output.OpenDir(s.OutDir)
-	if err != nil {
-		return nil, err
+		Settings: settings,
 	}
 	if old := previous(dir, r.Name); old != nil && old.same(result, dir) {
 		result.Size, result.Outputs, result.Stamps = old.Size, old.Outputs, old.Stamps
 	} else if err := s.write(ctx, results, dir, result); err != nil {
 		return nil, err
 	}
-	return result, result.save(dir)
+	return result, nil
 }
 
 // progressEvery is how often the progress of the outputs is told at most.
@@ -110,7 +108,9 @@ func (s *Session) write(ctx context.Context, results map[string]builder.Outputs,
 		s.tell(builder.Event{Kind: builder.Progress, Stage: "outputs", Done: done, Total: disk.Size(), Unit: builder.Bytes})
 	})
 	if err != nil {
-		s.tell(builder.Event{Kind: builder.Failed, Stage: "outputs", Error: err.Error()})
+		if ctx.Err() == nil { // else a gate failed, which says so itself
+			s.tell(builder.Event{Kind: builder.Failed, Stage: "outputs", Error: err.Error()})
+		}
 		return err
 	}
 	s.tell(builder.Event{Kind: builder.Finished, Stage: "outputs", Elapsed: time.Since(started)})
@@ -126,12 +126,10 @@ func (s *Session) write(ctx context.Context, results map[string]builder.Outputs,
 	return nil
 }
 
-// tell sends an event to the listener.
+// tell sends an event of now to the listener.
 func (s *Session) tell(e builder.Event) {
-	if s.Listen != nil {
-		e.Time = time.Now()
-		s.Listen(e)
-	}
+	e.Time = time.Now()
+	s.Listen(e)
 }
 
 // appliance describes what is wrapped.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/output"
@@ -71,12 +72,8 @@ func (o Options) Plan(ctx context.Context) (*Build, error) {
 	if err := s.checkTools(); err != nil {
 		return nil, err
 	}
-	targets := append([]string{StageScrub, StageProof, StageAudit}, s.targets...)
-	for _, in := range slices.Concat(b.Layers, b.Legal, []builder.Input{b.Kernel}, slices.Collect(maps.Values(b.Parts))) {
-		if !slices.Contains(targets, in.Stage) {
-			targets = append(targets, in.Stage)
-		}
-	}
+	delivery := s.delivery(b)
+	targets := slices.Concat([]string{StageScrub}, delivery.Gates, delivery.From[1:])
 	if s.has(StageClasses) {
 		targets = append(targets, StageClasses)
 	}
@@ -84,8 +81,8 @@ func (o Options) Plan(ctx context.Context) (*Build, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.Plan = plan
-	return b, nil
+	b.Plan, err = plan.Deliver(delivery)
+	return b, err
 }
 
 // Runners returns the runner of each kind of stage.
@@ -124,6 +121,28 @@ func (o Options) Runners() map[string]builder.Runner {
 		runners[kind] = run
 	}
 	return runners
+}
+
+// delivery says what the outputs are made of, the scrubbed disk first, and what
+// must pass before they have their names: the judges of the disk, and every
+// other stage that nothing else needs.
+func (s *set) delivery(b *Build) builder.Delivery {
+	d := builder.Delivery{From: []string{StageScrub}, Gates: append([]string{StageProof, StageAudit}, s.targets...)}
+	var formats []string
+	for _, o := range s.Recipe.Recipe.Outputs {
+		formats = append(formats, o.Format)
+	}
+	d.Title = "write " + strings.Join(formats, ", ")
+	inputs := slices.Concat(b.Layers, b.Legal, []builder.Input{b.Kernel})
+	for _, part := range slices.Sorted(maps.Keys(b.Parts)) {
+		inputs = append(inputs, b.Parts[part])
+	}
+	for _, in := range inputs {
+		if !slices.Contains(d.From, in.Stage) {
+			d.From = append(d.From, in.Stage)
+		}
+	}
+	return d
 }
 
 // tree adds the stages that make the layers of the root.

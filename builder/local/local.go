@@ -97,27 +97,63 @@ func (e *Engine) emit(s builder.Stage, ev builder.Event) {
 // Run makes the targets of the plan and returns their outputs by stage name.
 // It does not send builder.Completed: that is for whoever owns the whole run.
 func (e *Engine) Run(ctx context.Context, p *builder.Plan) (map[string]builder.Outputs, error) {
+	x, err := e.Start(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return x.Wait()
+}
+
+// Start begins to make the targets of the plan. The caller ends with Wait.
+func (e *Engine) Start(ctx context.Context, p *builder.Plan) (*Execution, error) {
 	for _, s := range p.Stages() {
 		if e.runners[s.Kind] == nil {
 			return nil, fault.New(fault.Usage, fmt.Errorf("stage %s: nothing runs stages of kind %q", s.Name, s.Kind))
 		}
 	}
-	runCtx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithCancelCause(ctx)
 	r := &run{Engine: e, plan: p, nodes: make(map[string]*node), cancel: cancel}
 	for _, s := range p.Stages() {
 		r.nodes[s.Name] = &node{stage: s, done: make(chan struct{})}
 	}
 	for _, name := range p.Targets() {
-		r.demand(runCtx, name)
+		r.demand(ctx, name)
 	}
-	r.wait.Wait()
-	if r.err != nil {
-		return nil, r.err
+	return &Execution{run: r, stopped: ctx.Done()}, nil
+}
+
+// Execution is a plan that is being executed.
+type Execution struct {
+	run     *run
+	stopped <-chan struct{} // closed by the first failure
+}
+
+// Wait returns the outputs of the targets when all are made, as [Engine.Run]
+// does.
+func (x *Execution) Wait() (map[string]builder.Outputs, error) {
+	defer x.run.cancel(nil)
+	x.run.wait.Wait()
+	if x.run.err != nil {
+		return nil, x.run.err
 	}
-	results := make(map[string]builder.Outputs)
-	for _, name := range p.Targets() {
-		results[name] = r.nodes[name].outputs
+	return x.Outputs(x.run.plan.Targets()...)
+}
+
+// Outputs returns the outputs of some targets as soon as they are made. Its
+// error is that of Wait.
+func (x *Execution) Outputs(targets ...string) (map[string]builder.Outputs, error) {
+	results := make(map[string]builder.Outputs, len(targets))
+	for _, name := range targets {
+		n := x.run.nodes[name]
+		select {
+		case <-n.done:
+		case <-x.stopped:
+			x.run.wait.Wait()
+			if x.run.err != nil {
+				return nil, x.run.err
+			}
+		}
+		results[name] = n.outputs
 	}
 	return results, nil
 }

@@ -190,3 +190,35 @@ func TestFresh(t *testing.T) {
 		t.Errorf("what was made afresh is not reused: %v", err)
 	}
 }
+
+// TestOutputs takes what one target made while another still runs, and has the
+// error of the run when that one fails.
+func TestOutputs(t *testing.T) {
+	b := newBench(t)
+	goOn := make(chan struct{})
+	broken := errors.New("broken")
+	b.runners["late"] = builder.RunnerFunc(func(context.Context, *builder.Work) (builder.Outputs, error) {
+		<-goOn
+		return nil, broken
+	})
+	late := builder.Stage{Name: "gate", Kind: "late", Inputs: []builder.Input{{Role: "disk", Stage: "disk", Output: "out"}}}
+	p, err := builder.NewPlan([]builder.Stage{stage("disk", `"d"`), late}, []string{"disk", "gate"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := local.New(b.store, b.runners, b.opts).Start(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := x.Outputs("disk")
+	if err != nil || results["disk"]["out"].Digest == "" {
+		t.Errorf("outputs %v, %v, want those of the disk", results, err)
+	}
+	close(goOn)
+	if _, err := x.Outputs("gate"); !errors.Is(err, broken) {
+		t.Errorf("error %v of the outputs", err)
+	}
+	if _, err := x.Wait(); !errors.Is(err, broken) {
+		t.Errorf("error %v of the run", err)
+	}
+}

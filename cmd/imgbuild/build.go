@@ -37,7 +37,7 @@ their digests and sizes and what the scrub found. Stages whose inputs have not
 changed are reused from the cache.
 
 With --test the finished disk is booted and the recipe's checks are made, as by
-` + "`imgbuild test`" + `, before any output is written: when one fails, the build ends in
+` + "`imgbuild test`" + `, before any output gets its name: when one fails, the build ends in
 exit code 6 and the folder of the outputs is as it was.`,
 		Example: "  imgbuild build hello.yaml -o out\n  imgbuild build hello.yaml --set runtime.jvm.profile=fast-start --explain\n" +
 			"  imgbuild build hello.yaml --test=quick,vmware --junit checks.xml",
@@ -107,24 +107,22 @@ func (c *cli) build(ctx context.Context, recipe string, o buildOptions) (*stages
 	return result, err
 }
 
-// buildSession builds, tests when there is a gate, and writes the outputs.
+// buildSession builds, and tests when there is a gate.
 func (c *cli) buildSession(ctx context.Context, q stages.Request, f gateFlags) (*stages.Result, *matrix.Result, error) {
 	s, err := stages.Open(ctx, q)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer s.Close()
-	results, err := s.Run(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
 	var tested *matrix.Result
+	var test stages.Test
 	if f.on() {
-		if tested, err = c.gate(ctx, s, results, f); err != nil {
-			return nil, tested, err
+		test = func(ctx context.Context, results map[string]builder.Outputs) (err error) {
+			tested, err = c.gate(ctx, s, results, f)
+			return err
 		}
 	}
-	result, err := s.Export(ctx, results)
+	result, err := s.Make(ctx, test)
 	return result, tested, err
 }
 

@@ -23,7 +23,7 @@ type gateFlags struct {
 
 func (f *gateFlags) addGate(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.test, "test", nil, "make the recipe's checks before any output is written: --test for bios and uefi, or --test=TARGET,…")
+	flags.StringSliceVar(&f.test, "test", nil, "make the recipe's checks before any output gets its name: --test for bios and uefi, or --test=TARGET,…")
 	flags.Lookup("test").NoOptDefVal = target.Quick
 	f.addReports(cmd)
 }
@@ -44,8 +44,8 @@ func (f *gateFlags) check() error {
 	return errors.Join(err, writable("--junit", f.junit), writable("--report", f.report))
 }
 
-// gate tests the disk of a finished build on every target. The outputs do not
-// exist yet: what is tested are the bytes that all of them will hold.
+// gate tests the disk of a finished build on every target. No output has its name
+// yet: what is tested are the bytes that all of them hold.
 func (c *cli) gate(ctx context.Context, s *stages.Session, results map[string]builder.Outputs, f gateFlags) (result *matrix.Result, err error) {
 	path, remove, err := s.ScratchDisk(ctx, results)
 	if err != nil {
