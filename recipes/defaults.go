@@ -84,7 +84,7 @@ func (d *Disk) fill() {
 	or(&d.Root.Filesystem, "erofs")
 	switch d.Root.Filesystem {
 	case "erofs":
-		or(&d.Root.Compression, "lz4hc")
+		or(&d.Root.Compression, "lz4")
 	case "squashfs":
 		or(&d.Root.Compression, "zstd")
 	}

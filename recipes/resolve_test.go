@@ -60,7 +60,7 @@ func TestDefaults(t *testing.T) {
 			Restart: "never", OnExit: "poweroff", Isolation: "standard", StopTimeout: Duration(10e9),
 		},
 		Network:  Network{Mode: "dhcp"},
-		Disk:     Disk{Root: RootFS{Filesystem: "erofs", Compression: "lz4hc"}},
+		Disk:     Disk{Root: RootFS{Filesystem: "erofs", Compression: "lz4"}},
 		Sanitize: Sanitize{Policy: "default"},
 		Outputs:  []Output{{Format: "raw"}},
 	}
