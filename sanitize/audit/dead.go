@@ -34,7 +34,8 @@ func (a *auditor) scanChunk(w *worker, s source, own disk.Extent) result {
 	res := result{found: a.jobTally(), cost: own.Len}
 	w.left = a.MaxUnpacked
 	w.outer.unpack = func(at int64, name string, r io.Reader) {
-		a.scanStream(w, r, name, a.MaxUnpacked, func(f Finding) bool {
+		// What is beyond a bound was deleted, and nobody asks for all of it.
+		_ = a.scanPacked(w, r, name, a.MaxUnpacked, func(f Finding) bool {
 			f.Offset = at
 			if !a.place(&f) {
 				return false

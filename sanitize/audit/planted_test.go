@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -116,6 +117,7 @@ func TestPlanted(t *testing.T) {
 	filler := bytes.Repeat([]byte("nothing to see here.\n"), 400)
 	slack := map[string]string{}
 	list := kinds(t)
+	maps.Copy(list, moreKinds())
 	for rule, make := range list {
 		across := func(i int) []byte {
 			// DER keys stand at the beginning of files.

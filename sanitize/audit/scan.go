@@ -9,7 +9,6 @@ import (
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize/audit/carve"
-	"github.com/imgbuild/imgbuild/sanitize/audit/secret"
 )
 
 // block is the unit, in bytes, in which zeros are left out and texts begin.
@@ -39,6 +38,10 @@ type searcher struct {
 	// ends are where the last of each type ended.
 	sound []disk.Extent
 	ends  []int64
+	// waiting are secrets of generic rules, ascending, and secretEnd is where
+	// the last secret of another rule ends: one tells more than the other.
+	waiting   []Finding
+	secretEnd int64
 	// unpack, unless nil, is given what gzip data at a place holds.
 	unpack func(at int64, name string, r io.Reader)
 }
@@ -122,6 +125,10 @@ func (s *searcher) search(set *scanSet, win carve.Window, own disk.Extent, path 
 	return spans
 }
 
+// maxKeyFile is the most that a file of keys takes, in bytes; a larger one is
+// of all kinds of things, such as a dump of a memory.
+const maxKeyFile = 1 << 20
+
 // maxHits bounds the anchors that wait to be measured.
 const maxHits = 64 << 10
 
@@ -165,7 +172,8 @@ func (s *searcher) measure(set *scanSet, path string, emit emitter) {
 		return a.seeker - b.seeker
 	})
 	s.ends = append(s.ends[:0], make([]int64, len(set.types))...)
-	told := map[*secret.Rule]int64{}
+	s.secretEnd = 0
+	told := int64(0)
 	for _, h := range s.hits {
 		k := set.seekers[h.seeker]
 		start := h.at - k.at
@@ -174,7 +182,7 @@ func (s *searcher) measure(set *scanSet, path string, emit emitter) {
 		}
 		if k.rule != nil {
 			if m, ok := k.rule.Check(v, path); ok {
-				emit(secretFinding(k.rule, m, start))
+				s.secret(secretFinding(k.rule, m, start), k.rule.Generic, emit)
 			}
 			continue
 		}
@@ -193,12 +201,33 @@ func (s *searcher) measure(set *scanSet, path string, emit emitter) {
 			s.sound = append(s.sound, disk.Extent{Off: start - f.Back, Len: f.Size})
 		}
 		// One key is wrapped in another's form: the outer one is told.
-		if r := set.rules.ByFile(t.Name); r != nil && f.Confidence >= carve.Medium && start >= told[r] {
-			told[r] = start - f.Back + f.Size
-			emit(fileSecret(r, f, start-f.Back, !set.carving))
+		if r := set.rules.ByFile(t.Name); r != nil && f.Confidence >= carve.Medium && start >= told {
+			if f.Size <= maxKeyFile {
+				told = start - f.Back + f.Size
+			}
+			s.secret(fileSecret(r, f, start-f.Back, !set.carving), false, emit)
 		}
 	}
-	s.hits = s.hits[:0]
+	for _, f := range s.waiting {
+		emit(f)
+	}
+	s.hits, s.waiting = s.hits[:0], s.waiting[:0]
+}
+
+// secret tells a secret at once, unless its rule is generic: then it waits for
+// one that says more. They come in the order of their places.
+func (s *searcher) secret(f Finding, generic bool, emit emitter) {
+	if generic {
+		if n := len(s.waiting); f.Offset >= s.secretEnd && (n == 0 || f.Offset >= s.waiting[n-1].End()) {
+			s.waiting = append(s.waiting, f)
+		}
+		return
+	}
+	s.secretEnd = max(s.secretEnd, f.End())
+	if n := len(s.waiting); n > 0 && s.waiting[n-1].End() > f.Offset {
+		s.waiting = s.waiting[:n-1]
+	}
+	emit(f)
 }
 
 // look measures a file, and has gzip data scanned in the same go:

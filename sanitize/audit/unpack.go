@@ -22,6 +22,7 @@ import (
 const (
 	maxMember  = 64 << 20 // bytes of one member
 	maxMembers = 20_000
+	maxNested  = 16 << 20 // bytes of an archive in an archive that is compressed: it is held in memory
 )
 
 // errTooMuch ends an archive that unpacks to more than is looked at.
@@ -48,14 +49,20 @@ func (b *budget) ReadAt(p []byte, off int64) (int, error) {
 // whatever their content.
 var zipNames = []string{".zip", ".jar", ".war", ".ear", ".apk", ".aar", ".whl", ".docx", ".xlsx", ".pptx", ".odt", ".ods", ".odp", ".egg", ".nupkg"}
 
-// unpack scans what a live archive that begins with head holds, one level
-// deep. An archive that is damaged is none.
+// isZip reports whether a file of this name is tried as a zip file.
+func isZip(name string) bool { return slices.Contains(zipNames, strings.ToLower(path.Ext(name))) }
+
+// unpack scans what a live archive that begins with head holds, and what zip
+// files in zip files hold. An archive that is damaged is none.
 func (a *auditor) unpack(w *worker, s source, head []byte, emit emitter) error {
 	switch {
-	case bytes.HasPrefix(head, []byte("PK\x03\x04")) && slices.Contains(zipNames, strings.ToLower(path.Ext(s.path))):
-		return a.unpackZip(w, s, a.MaxUnpacked, emit)
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")) && isZip(s.path):
+		w.left = a.MaxUnpacked
+		return a.unpackZip(w, s, zipDepth, emit)
 	case bytes.HasPrefix(head, []byte("\x1f\x8b\x08")):
 		return a.unpackGzip(w, s, emit)
+	case path.Ext(s.path) == ".tar":
+		return a.checkTar(s, emit)
 	}
 	return nil
 }
@@ -67,15 +74,20 @@ func (a *auditor) unpackDead(w *worker, s source, f Finding, emit func(Finding))
 		return
 	}
 	part := source{io.NewSectionReader(s, f.Offset, f.Length), disk.Extent{Len: f.Length}, ""}
-	a.unpackZip(w, part, w.left, func(x Finding) bool {
+	// What is beyond a bound was deleted, and nobody asks for all of it.
+	_ = a.unpackZip(w, part, zipDepth, func(x Finding) bool {
 		x.Offset, x.Class, x.Owner = f.Offset, f.Class, f.Owner
 		emit(x)
 		return true
 	})
 }
 
-// unpackZip scans the members of a zip file, left bytes at most.
-func (a *auditor) unpackZip(w *worker, s source, left int64, emit emitter) error {
+// zipDepth is how many zip files may lie in each other: a jar holds its
+// libraries, as those of Spring Boot do.
+const zipDepth = 2
+
+// unpackZip scans the members of a zip file, as long as w has something left.
+func (a *auditor) unpackZip(w *worker, s source, depth int, emit emitter) error {
 	b := &budget{s, maxDirectory}
 	z, err := zip.NewReader(b, s.Len)
 	if err != nil {
@@ -87,22 +99,61 @@ func (a *auditor) unpackZip(w *worker, s source, left int64, emit emitter) error
 	b.left = math.MaxInt64
 	z.RegisterDecompressor(zip.Deflate, flate.NewReader)
 	for i, m := range z.File {
-		if i == maxMembers || left <= 0 {
+		if i == maxMembers || w.left <= 0 {
 			return errTooMuch
+		}
+		if depth > 1 && isZip(m.Name) {
+			done, err := a.unpackNested(w, s, m, depth-1, emit)
+			if err != nil {
+				return err
+			}
+			if done {
+				continue
+			}
 		}
 		r, err := m.Open()
 		if err != nil {
 			continue
 		}
-		n, err := a.scanStream(w, r, m.Name, min(left, maxMember), emit)
+		n, err := a.scanStream(w, r, m.Name, min(w.left, maxMember), emit)
 		r.Close()
-		left -= n
-		w.left -= n
-		if errors.Is(err, errTooMuch) && left <= 0 {
+		if w.left -= n; errors.Is(err, errTooMuch) && w.left <= 0 {
 			return err
 		}
 	}
 	return nil
+}
+
+// unpackNested scans a zip file that is a member of another one. done is false
+// when it is to be scanned as any other member.
+func (a *auditor) unpackNested(w *worker, s source, m *zip.File, depth int, emit emitter) (done bool, err error) {
+	in := source{nil, disk.Extent{Len: int64(m.UncompressedSize64)}, m.Name}
+	switch {
+	case m.Method == zip.Store && m.UncompressedSize64 == m.CompressedSize64:
+		off, err := m.DataOffset()
+		if err != nil || in.Len < 0 || off > s.Len || in.Len > s.Len-off {
+			return false, nil
+		}
+		in.ReaderAt = io.NewSectionReader(s, off, in.Len)
+	case m.UncompressedSize64 <= maxNested:
+		r, err := m.Open()
+		if err != nil {
+			return false, nil
+		}
+		defer r.Close()
+		all, err := io.ReadAll(io.LimitReader(r, min(maxNested, w.left)))
+		w.left -= int64(len(all))
+		if err != nil {
+			return false, nil
+		}
+		in.ReaderAt, in.Len = bytes.NewReader(all), int64(len(all))
+	default:
+		return false, nil
+	}
+	return true, a.unpackZip(w, in, depth, func(x Finding) bool {
+		x.Inside = clean(m.Name + "!" + x.Inside)
+		return emit(x)
+	})
 }
 
 // unpackGzip scans what a gzip file holds.
@@ -122,11 +173,7 @@ func (a *auditor) unpackGzip(w *worker, s source, emit emitter) error {
 	if name == "" {
 		name = strings.TrimSuffix(path.Base(s.path), ".gz")
 	}
-	_, err = a.scanStream(w, w.gzip, name, a.MaxUnpacked, emit)
-	if errors.Is(err, errTooMuch) {
-		return err
-	}
-	return nil
+	return a.scanPacked(w, w.gzip, name, a.MaxUnpacked, emit)
 }
 
 // streamWindow is how much of a stream is in memory, in bytes.

@@ -129,6 +129,9 @@ func measureHive(v *View) (Found, bool) {
 	}
 	f, ok := fits(v, 4096+int64(le.Uint32(h[40:])))
 	f.Detail = strings.TrimRight(utf16Text(h[48:112]), "\x00")
+	if name := strings.ToUpper(f.Detail); strings.HasSuffix(name, `\SAM`) || strings.HasSuffix(name, `\SECURITY`) {
+		f.Name, f.Title = "sam", "Windows hive with password hashes"
+	}
 	return f, ok
 }
 

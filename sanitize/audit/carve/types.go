@@ -1,5 +1,7 @@
 package carve
 
+import "slices"
+
 // at is an anchor at a byte of the file.
 func at(off int64, texts ...string) []Anchor {
 	var list []Anchor
@@ -115,11 +117,15 @@ func keys() []Type {
 	return []Type{
 		{Name: "pem", Title: "PEM text", Anchors: at(0, "-----BEGIN "), measure: measurePEM},
 		{Name: "der-crt", Title: "DER certificate", Anchors: at(8, "\xa0\x03\x02\x01\x02"), measure: measureDER},
-		{Name: "der-key", Title: "DER private key", Anchors: append(at(4, "\x02\x01\x00\x30\x0d\x06\x09", "\x02\x01\x00\x30\x14\x06\x07"), append(at(3, "\x02\x01\x00\x30\x13\x06\x07"), at(2, "\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70")...)...), measure: measurePKCS8},
+		{Name: "der-key", Title: "DER private key", Anchors: slices.Concat(at(4, "\x02\x01\x00\x30\x0d\x06\x09", "\x02\x01\x00\x30\x14\x06\x07"), at(3, "\x02\x01\x00\x30\x13\x06\x07", "\x02\x01\x00\x30\x10\x06\x07"), at(2, "\x02\x01\x00\x30\x13\x06\x07", "\x02\x01\x00\x30\x10\x06\x07", "\x02\x01\x00\x30\x05\x06\x03\x2b\x65")), measure: measurePKCS8},
+		{Name: "enc-key", Title: "encrypted DER private key", Anchors: slices.Concat(at(5, pbes2), at(6, pbes2), at(7, pbes2)), measure: measureEncryptedKey},
 		{Name: "rsa-key", Title: "DER private key", Anchors: at(4, "\x02\x01\x00\x02\x82", "\x02\x01\x00\x02\x81"), measure: measureDER},
-		{Name: "ec-key", Title: "DER private key", Anchors: at(2, "\x02\x01\x01\x04\x20"), measure: measureDER},
+		{Name: "ec-key", Title: "DER private key", Anchors: append(at(2, "\x02\x01\x01\x04\x20"), at(3, "\x02\x01\x01\x04\x30", "\x02\x01\x01\x04\x42")...), measure: measureDER},
 		{Name: "p12", Title: "PKCS #12 keystore", Anchors: at(4, "\x02\x01\x03\x30"), measure: measureDER},
 		{Name: "jks", Title: "Java keystore", Anchors: at(0, "\xfe\xed\xfe\xed", "\xce\xce\xce\xce\x00\x00\x00\x02"), measure: measureJKS},
+		{Name: "bcfks", Title: "Bouncy Castle keystore", Anchors: append(at(10, pbes2), at(11, pbes2)...), measure: measureBCFKS},
+		{Name: "kdbx", Title: "KeePass database", Anchors: at(0, "\x03\xd9\xa2\x9a\x67\xfb\x4b\xb5"), measure: measureKDBX},
+		{Name: "pgp-key", Title: "OpenPGP secret key", Anchors: append(at(7, pgpEd25519), at(8, pgpEd25519)...), measure: measurePGPKey},
 		{Name: "ssh-pub", Title: "ssh public key", Anchors: at(0, "ssh-rsa AAAA", "ssh-ed25519 AAAA", "ecdsa-sha2-nistp"), measure: measureSSHKey},
 	}
 }

@@ -34,6 +34,9 @@ func (r *Rule) Check(v *carve.View, path string) (Match, bool) {
 			return Match{}, false
 		}
 	}
+	if r.before != nil && !r.preceded(v) {
+		return Match{}, false
+	}
 	b := v.Bytes(0, int(min(int64(r.Window), v.Len())))
 	at := r.re.FindSubmatchIndex(b)
 	if at == nil {
@@ -50,10 +53,28 @@ func (r *Rule) Check(v *carve.View, path string) (Match, bool) {
 	if r.protected != nil && r.protected.Match(whole) {
 		m.Severity, m.Note = r.Protected.Severity, r.Protected.Note
 	}
-	if r.near != nil && r.beside(v, m.Size) {
+	if r.near == nil {
+		return m, true
+	}
+	beside := r.beside(v, m.Size)
+	if beside && r.Near.Severity > 0 {
 		m.Severity, m.Title = r.Near.Severity, r.Near.Title
 	}
-	return m, true
+	return m, beside || r.Near.Severity > 0
+}
+
+// preceded tries the pattern of what must end where v begins. Behind a zero
+// byte a text begins, and it may begin where a block does.
+func (r *Rule) preceded(v *carve.View) bool {
+	const block = 4096
+	n := min(maxBefore, v.Before())
+	b := v.Bytes(-n, int(n))
+	b = b[bytes.LastIndexByte(b, 0)+1:]
+	if r.before.Match(b) {
+		return true
+	}
+	own := v.At() % block
+	return own < int64(len(b)) && r.before.Match(b[int64(len(b))-own:])
 }
 
 // beside looks for the near pattern around a match of n bytes.

@@ -2,7 +2,7 @@ package secret
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"io"
@@ -18,8 +18,8 @@ import (
 	"github.com/imgbuild/imgbuild/sanitize/audit/match"
 )
 
-//go:embed rules.yaml
-var builtin []byte
+//go:embed rules
+var builtin embed.FS
 
 // File is a file of rules.
 type File struct {
@@ -42,9 +42,33 @@ type Allow struct {
 // parseBuiltin compiles the rules that come with imgbuild, once for all audits:
 // it takes longer than to scan a small image.
 var parseBuiltin = sync.OnceValues(func() ([]Rule, error) {
-	f, err := Parse(bytes.NewReader(builtin))
-	return f.Rules, err
+	var rules []Rule
+	err := eachBuiltin(func(name string, text []byte) error {
+		f, err := Parse(bytes.NewReader(text))
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		rules = append(rules, f.Rules...)
+		return nil
+	})
+	return rules, err
 })
+
+// eachBuiltin calls fn with the files of rules, in the order of their names.
+func eachBuiltin(fn func(name string, text []byte) error) error {
+	files, err := builtin.ReadDir("rules")
+	for _, f := range files {
+		name := "rules/" + f.Name()
+		text, err := builtin.ReadFile(name)
+		if err == nil {
+			err = fn(name, text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return err
+}
 
 // Builtin returns the rules that come with imgbuild. The list is the caller's;
 // what the rules hold is shared and must not be changed.
@@ -54,7 +78,15 @@ func Builtin() ([]Rule, error) {
 }
 
 // BuiltinText returns the text of these rules.
-func BuiltinText() []byte { return bytes.Clone(builtin) }
+func BuiltinText() []byte {
+	var all []byte
+	// Reading what is part of the program does not fail.
+	_ = eachBuiltin(func(_ string, text []byte) error {
+		all = append(all, text...)
+		return nil
+	})
+	return all
+}
 
 // Parse reads a file of rules. Unknown keys are errors.
 func Parse(r io.Reader) (File, error) {
@@ -161,6 +193,10 @@ func (r *Rule) compile() error {
 		return errors.New("it looks for nothing: give anchors, files or paths")
 	case (len(r.Anchors) > 0) != (r.Pattern != ""):
 		return errors.New("anchors and pattern belong together")
+	case len(r.Anchors) == 0 && (r.Before != "" || r.Near != nil || r.Generic):
+		return errors.New("before, near and generic belong to a pattern")
+	case r.Near != nil && (r.Near.Severity > 0) != (r.Near.Title != ""):
+		return errors.New("near.severity and near.title belong together")
 	case r.Window < 0 || r.Window > maxWindow:
 		return fmt.Errorf("window is %d, the most is %d", r.Window, maxWindow)
 	case r.Near != nil && (r.Near.Within <= 0 || r.Near.Within > maxNear):
@@ -193,6 +229,7 @@ func (r *Rule) compilePatterns() error {
 		return re
 	}
 	r.re = compile("pattern", r.Pattern, `\A(?:%s)`)
+	r.before = compile("before", r.Before, `(?:%s)\z`)
 	r.content = compile("content", r.Content, `%s`)
 	if r.Near != nil {
 		r.near = compile("near.pattern", r.Near.Pattern, `%s`)

@@ -1,7 +1,7 @@
 // Package secret recognises what must not be in an image that others get:
 // keys, tokens, passwords, and the files that tell of their former owner.
 //
-// Rules are data: rules.yaml beside this file, and the user's own file in the
+// Rules are data: the files of the folder rules, and the user's own file in the
 // same form (docs/audit.md). A [Rule] looks at content, at the paths of live
 // files, or at both:
 //
@@ -51,7 +51,7 @@ func (s *Severity) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Rule is one thing to look for, as rules.yaml has it.
+// Rule is one thing to look for, as files of rules have it.
 type Rule struct {
 	// ID names the rule in reports and allow-lists.
 	ID string `yaml:"id"`
@@ -68,13 +68,19 @@ type Rule struct {
 	Pattern string `yaml:"pattern,omitempty"`
 	// Alone asks that no letter, digit or underscore stands ahead.
 	Alone bool `yaml:"alone,omitempty"`
+	// Before is a regular expression for what must end at the anchor.
+	Before string `yaml:"before,omitempty"`
 	// Window is how many bytes the pattern sees; 512 unless set.
 	Window int `yaml:"window,omitempty"`
 	// Entropy is the least number of bits for each character of the secret.
 	Entropy float64 `yaml:"entropy,omitempty"`
 	// Unlike are patterns of the whole match that make it an example.
 	Unlike []string `yaml:"unlike,omitempty"`
-	// Near raises a finding that something else stands beside.
+	// Generic is set for a pattern that knows a secret by its name only: what
+	// another rule finds in the match tells more.
+	Generic bool `yaml:"generic,omitempty"`
+	// Near raises a finding that something else stands beside; without a
+	// severity, there is none where nothing does.
 	Near *Near `yaml:"near,omitempty"`
 	// Protected lowers a finding whose match it finds something in.
 	Protected *Protected `yaml:"protected,omitempty"`
@@ -90,17 +96,17 @@ type Rule struct {
 	// Content is what the beginning of a file must match.
 	Content string `yaml:"content,omitempty"`
 
-	re, near, protected, content *regexp.Regexp
-	unlike                       []*regexp.Regexp
-	paths                        []*glob
+	re, before, near, protected, content *regexp.Regexp
+	unlike                               []*regexp.Regexp
+	paths                                []*glob
 }
 
 // Near says what raises a finding, and to what.
 type Near struct {
 	Pattern  string   `yaml:"pattern"`
 	Within   int      `yaml:"within"` // bytes before and after
-	Severity Severity `yaml:"severity"`
-	Title    string   `yaml:"title"`
+	Severity Severity `yaml:"severity,omitempty"`
+	Title    string   `yaml:"title,omitempty"`
 }
 
 // Protected says what lowers a finding: a key with a passphrase.
@@ -115,4 +121,5 @@ const (
 	defaultWindow = 512
 	maxWindow     = 16 << 10
 	maxNear       = 4 << 10
+	maxBefore     = 128
 )

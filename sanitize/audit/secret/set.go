@@ -90,3 +90,9 @@ func (s *Set) CheckPath(path string, head []byte) []PathMatch {
 	}
 	return list
 }
+
+// Named reports whether a rule of paths is about a file at path, whatever it
+// holds.
+func (s *Set) Named(path string) bool {
+	return slices.ContainsFunc(s.byPath, func(r *Rule) bool { return r.matchesPath(path) })
+}
