@@ -26,6 +26,7 @@ type auditFlags struct {
 	policy, rules string
 	all           bool
 	maxFindings   int
+	maxUnpacked   int64
 	sarif, html   string
 	before        string
 	disk          string
@@ -63,6 +64,7 @@ space, or no permission.`,
 	cmd.Flags().StringVar(&f.rules, "rules", "", "a file of further rules and of what is allowed")
 	cmd.Flags().BoolVar(&f.all, "all", false, "carve in live files and metadata too")
 	cmd.Flags().IntVar(&f.maxFindings, "max-findings", audit.DefaultFindings, "how many findings of each kind are listed; all are counted")
+	cmd.Flags().Int64Var(&f.maxUnpacked, "max-unpacked", audit.DefaultUnpacked, "unpack at most so many bytes of one archive")
 	cmd.Flags().StringVar(&f.html, "html", "", "write the report as one page to this file")
 	cmd.Flags().StringVar(&f.sarif, "sarif", "", "write the report for code-scanning pages to this file")
 	cmd.Flags().StringVar(&f.disk, "disk", "", "audit this disk of a package alone, by its ID or file name")
@@ -165,7 +167,10 @@ func readReport(path string) (*audit.Report, error) {
 
 // options turns the flags into those of an audit.
 func (f *auditFlags) options() (audit.Options, error) {
-	opts := audit.Options{Drivers: drivers.All(), All: f.all, MaxFindings: f.maxFindings}
+	opts := audit.Options{Drivers: drivers.All(), All: f.all, MaxFindings: f.maxFindings, MaxUnpacked: f.maxUnpacked}
+	if f.maxFindings <= 0 || f.maxUnpacked <= 0 || f.extractBytes < 0 || f.extractFiles < 0 {
+		return opts, fault.New(fault.Usage, errors.New("a limit is below what it can be"), "--max-findings and --max-unpacked are 1 at least, --extract-bytes and --extract-files 0")
+	}
 	var err error
 	if opts.Policy, err = audit.PolicyNamed(f.policy); err != nil {
 		return opts, err

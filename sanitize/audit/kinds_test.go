@@ -87,7 +87,7 @@ type piece struct {
 	n  int
 }
 
-func digits(i, n int) string { return strings.Repeat("7203598416"[i%7:], 4)[:n] }
+func digits(i, n int) string { return strings.Repeat("7203598416"[i%7:], 7)[:n] }
 
 // passwordKinds are those that are known by what stands beside them.
 func passwordKinds(join func(parts ...any) func(int) string) map[string]func(i int) string {
@@ -102,7 +102,7 @@ func passwordKinds(join func(parts ...any) func(int) string) map[string]func(i i
 		"connection-password":      join("Server=db;User ID=sa;Pass", "word=", pw(16), ";"),
 		"environment-secret":       join("\nexport SERVICE_", "TOKEN=", pw(32)),
 		"property-secret":          join("\nspring.datasource.pass", "word=", pw(14)),
-		"yaml-password":            join("\n  username: app\n  pass", "word: ", pw(14)),
+		"yaml-password":            join("\n  username: app\n  pass", "word: ", pw(12), "7x"),
 		"client-secret":            join(`"client_`, `secret": "`, pw(40), `"`),
 		"authorization-header":     join("Authorization: Ba", "sic ", pw(30)),
 		"php-password":             join("define( 'DB_PASS", "WORD', '", pw(16), "' );"),

@@ -127,13 +127,11 @@ func (r *Report) Err() error {
 
 // where names the owner of a finding.
 func (f *Finding) where() string {
+	s := f.Owner
 	if f.Dead() {
-		return fmt.Sprintf("%s (%s)", f.Owner, f.Class)
+		s = fmt.Sprintf("%s (%s)", f.Owner, f.Class)
 	}
-	if f.Inside != "" {
-		return f.Owner + ", " + f.Inside
-	}
-	return f.Owner
+	return s + orNothing(", ", f.Inside)
 }
 
 func plural(n int64, noun string) string {

@@ -69,7 +69,7 @@ func (a *auditor) checkTar(s source, emit emitter) error {
 		if err != nil {
 			return nil
 		}
-		if h.Typeflag != tar.TypeReg || h.Size == 0 || !a.Rules.Named("/"+h.Name) {
+		if h.Typeflag != tar.TypeReg || h.Size == 0 || !a.Rules.Named(rooted(h.Name)) {
 			continue
 		}
 		n, _ := io.ReadFull(t, head[:min(h.Size, headSize)])
@@ -77,7 +77,7 @@ func (a *auditor) checkTar(s source, emit emitter) error {
 		if err != nil {
 			return nil
 		}
-		for _, m := range a.Rules.CheckPath("/"+h.Name, head[:n]) {
+		for _, m := range a.Rules.CheckPath(rooted(h.Name), head[:n]) {
 			x := secretFinding(m.Rule, m.Match, at-int64(n))
 			x.Inside = clean(h.Name)
 			emit(x)

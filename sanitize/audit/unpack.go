@@ -179,6 +179,9 @@ func (a *auditor) unpackGzip(w *worker, s source, emit emitter) error {
 // streamWindow is how much of a stream is in memory, in bytes.
 const streamWindow = 1 << 20
 
+// rooted is the path of a member, as if its archive were the root.
+func rooted(name string) string { return path.Clean("/" + name) }
+
 // scanStream scans up to limit bytes of a member called name, and returns how
 // many it read. Findings have their offsets in the archive's place.
 func (a *auditor) scanStream(w *worker, r io.Reader, name string, limit int64, emit emitter) (int64, error) {
@@ -200,7 +203,7 @@ func (a *auditor) scanStream(w *worker, r io.Reader, name string, limit int64, e
 		n, err := io.ReadFull(r, w.stream[have-base:])
 		have += int64(n)
 		if first {
-			for _, m := range a.Rules.CheckPath("/"+name, w.stream[:min(have, headSize)]) {
+			for _, m := range a.Rules.CheckPath(rooted(name), w.stream[:min(have, headSize)]) {
 				place(secretFinding(m.Rule, m.Match, 0))
 			}
 		}
@@ -210,7 +213,7 @@ func (a *auditor) scanStream(w *worker, r io.Reader, name string, limit int64, e
 			end -= lookAhead
 		}
 		win := carve.Window{Data: w.stream[:have-base], Off: base, Start: base, End: have}
-		w.inner.search(a.live, win, disk.Extent{Off: done, Len: end - done}, "/"+name, place)
+		w.inner.search(a.live, win, disk.Extent{Off: done, Len: end - done}, rooted(name), place)
 		done = end
 		switch {
 		case last:

@@ -70,7 +70,7 @@ func gzipped(t *testing.T, b []byte) []byte {
 func TestNested(t *testing.T) {
 	library := archive(t, "app.properties", "token "+token(1)+"\n")
 	shadow := "root:$" + "6$saltsalt$" + letters(1, 86) + ":19000:0:99999:7:::\n"
-	backup := tarball(t, "notes", "nothing\n", "etc/shadow", shadow, "root/.bash_history", "ls\n")
+	backup := tarball(t, "notes", "nothing\n", "./etc/shadow", shadow, "root/.bash_history", "ls\n")
 	path := filesystem(t, map[string][]byte{
 		"stored.jar":    nested(t, "BOOT-INF/lib/x.jar", library, zip.Store),
 		"packed.war":    nested(t, "WEB-INF/lib/x.jar", library, zip.Deflate),
@@ -83,8 +83,8 @@ func TestNested(t *testing.T) {
 		"github-token /packed.war WEB-INF/lib/x.jar!app.properties at byte 6",
 		"github-token /stored.jar BOOT-INF/lib/x.jar!app.properties at byte 6",
 		"github-token free BOOT-INF/lib/x.jar!app.properties at byte 6",
-		"password-hash /backup.tar", "password-hash /backup.tar.gz etc/shadow at byte 5",
-		"shadow /backup.tar etc/shadow", "shadow /backup.tar.gz etc/shadow",
+		"password-hash /backup.tar", "password-hash /backup.tar.gz ./etc/shadow at byte 5",
+		"shadow /backup.tar ./etc/shadow", "shadow /backup.tar.gz ./etc/shadow",
 		"shell-history /backup.tar root/.bash_history", "shell-history /backup.tar.gz root/.bash_history",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -16,33 +15,33 @@ import (
 // OpenSSL writes them.
 func TestKeysOfOpenSSL(t *testing.T) {
 	fstest.Need(t, "openssl", "openssl")
-	generate := func(algorithm ...string) []string { return append([]string{"genpkey", "-outform", "DER"}, algorithm...) }
 	curve := func(name string) []string {
-		return generate("-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:"+name, "-pkeyopt", "ec_param_enc:named_curve")
+		return []string{"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:" + name}
 	}
-	locked := func(args []string) []string { return append(args, "-aes256", "-pass", "pass:secret") }
+	plain, alone := []string{"pkcs8", "-topk8", "-nocrypt"}, []string{"pkey", "-traditional"}
+	locked := []string{"pkcs8", "-topk8", "-passout", "pass:secret"}
 	for name, c := range map[string]struct {
-		want string
-		args []string
+		want           string
+		generate, form []string
 	}{
-		"P-256":           {"der-key", curve("P-256")},
-		"P-384":           {"der-key", curve("P-384")},
-		"P-521":           {"der-key", curve("P-521")},
-		"Ed25519":         {"der-key", generate("-algorithm", "ed25519")},
-		"Ed448":           {"der-key", generate("-algorithm", "ed448")},
-		"X25519":          {"der-key", generate("-algorithm", "x25519")},
-		"RSA":             {"der-key", generate("-algorithm", "RSA")},
-		"P-256 encrypted": {"enc-key", locked(curve("P-256"))},
-		"RSA encrypted":   {"enc-key", locked(generate("-algorithm", "RSA"))},
-		"Ed25519 locked":  {"enc-key", locked(generate("-algorithm", "ed25519"))},
-		"P-384 alone":     {"ec-key", []string{"ecparam", "-name", "secp384r1", "-genkey", "-noout", "-outform", "DER"}},
-		"P-521 alone":     {"ec-key", []string{"ecparam", "-name", "secp521r1", "-genkey", "-noout", "-outform", "DER"}},
+		"P-256":             {"der-key", curve("P-256"), plain},
+		"P-384":             {"der-key", curve("P-384"), plain},
+		"P-521":             {"der-key", curve("P-521"), plain},
+		"Ed25519":           {"der-key", []string{"-algorithm", "ed25519"}, plain},
+		"Ed448":             {"der-key", []string{"-algorithm", "ed448"}, plain},
+		"X25519":            {"der-key", []string{"-algorithm", "x25519"}, plain},
+		"RSA":               {"der-key", []string{"-algorithm", "RSA"}, plain},
+		"P-256 encrypted":   {"enc-key", curve("P-256"), locked},
+		"RSA encrypted":     {"enc-key", []string{"-algorithm", "RSA"}, locked},
+		"Ed25519 encrypted": {"enc-key", []string{"-algorithm", "ed25519"}, locked},
+		"P-256 alone":       {"ec-key", curve("P-256"), alone},
+		"P-384 alone":       {"ec-key", curve("P-384"), alone},
+		"P-521 alone":       {"ec-key", curve("P-521"), alone},
+		"RSA alone":         {"rsa-key", []string{"-algorithm", "RSA"}, alone},
 	} {
 		path := filepath.Join(t.TempDir(), "key")
-		if out, err := exec.Command("openssl", append(c.args, "-out", path)...).CombinedOutput(); err != nil {
-			t.Errorf("%s: %v: %s", name, err, out)
-			continue
-		}
+		fstest.Program(t, "openssl", append([]string{"genpkey", "-out", path + ".pem"}, c.generate...)...)
+		fstest.Program(t, "openssl", append(c.form, "-in", path+".pem", "-outform", "DER", "-out", path)...)
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

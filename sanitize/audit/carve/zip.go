@@ -85,18 +85,26 @@ func (z *zipWalk) local() bool {
 	return z.off <= z.v.Len()
 }
 
-// trailer steps over data of a size that stands behind it.
+// trailer steps over data of a size that stands behind it (section 4.3.9). Data
+// that is an archive itself has such records too.
 func (z *zipWalk) trailer(data int64) bool {
-	next := z.v.Index(data, "PK\x07\x08", "")
-	if next < 0 {
-		z.off = data
-		return false
+	le := binary.LittleEndian
+	for next := data; ; next++ {
+		next = z.v.Index(next, "PK\x07\x08", "")
+		if next < 0 {
+			z.off = data
+			return false
+		}
+		b := z.v.Bytes(next, 16)
+		if b == nil || le.Uint32(b[8:]) != uint32(next-data) {
+			continue
+		}
+		z.off = next + 16
+		if b := z.v.Bytes(z.off, 4); b != nil && b[0] != 'P' { // sizes of 64 bits
+			z.off += 8
+		}
+		return true
 	}
-	z.off = next + 16
-	if b := z.v.Bytes(z.off, 4); b != nil && b[0] != 'P' { // sizes of 64 bits
-		z.off += 8
-	}
-	return true
 }
 
 // central steps over one entry of the central directory.
