@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/flock"
 )
 
 // Bytes that QEMU locks in an image that it has open (QEMU,
@@ -98,7 +99,7 @@ func openInPlace(path string, dryRun bool) (*os.File, error) {
 	if err != nil {
 		return nil, fault.New(fault.Environment, fmt.Errorf("opening it for writing: %w", err), "you need the right to write it; without --in-place reading is enough")
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := flock.TryFile(f, flock.Exclusive); err != nil {
 		f.Close()
 		return nil, inUse(f, "another process has locked it", "wait until that is done")
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -17,6 +18,7 @@ const (
 	kindResult  = "result"
 	kindTree    = "tree"
 	kindHistory = "history"
+	kindFolder  = "folder"
 )
 
 // item is something that Prune may remove.
@@ -37,8 +39,8 @@ type blobInfo struct {
 	gone  bool
 }
 
-// inventory is all that is in a store. bytes is the disk space of artifacts and
-// trees.
+// inventory is all that is in a store. bytes is the disk space of artifacts, trees
+// and folders of others.
 type inventory struct {
 	items []*item // longest unused first
 	blobs map[digest.Digest]*blobInfo
@@ -49,7 +51,7 @@ type inventory struct {
 // inventory reads the store. The guard is held.
 func (s *Store) inventory(ctx context.Context) (*inventory, error) {
 	inv := &inventory{blobs: make(map[digest.Digest]*blobInfo), links: make(map[uint64]uint64)}
-	for _, read := range []func(context.Context, *inventory) error{s.readBlobs, s.readResults, s.readTrees, s.readHistory} {
+	for _, read := range []func(context.Context, *inventory) error{s.readBlobs, s.readResults, s.readTrees, s.readHistory, s.readFolders} {
 		if err := read(ctx, inv); err != nil {
 			return nil, err
 		}
@@ -186,6 +188,32 @@ func (s *Store) readHistory(_ context.Context, inv *inventory) error {
 		inv.items = append(inv.items, &item{kind: kindHistory, path: path, used: fi.ModTime()})
 		return nil
 	})
+}
+
+// readFolders reads the folders of others in the cache: those that are not the
+// store's own and have a lock, the time of which is that of their last use.
+func (s *Store) readFolders(_ context.Context, inv *inventory) error {
+	locks, err := filepath.Glob(s.path("*", lockName))
+	if err != nil {
+		return err
+	}
+	for _, lock := range locks {
+		fi, err := os.Stat(lock)
+		if errors.Is(err, fs.ErrNotExist) || slices.Contains(ownFolders, filepath.Base(filepath.Dir(lock))) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		it := &item{kind: kindFolder, path: filepath.Dir(lock), used: fi.ModTime()}
+		err = walkTree(it.path, func(fi fs.FileInfo, _, _ uint64) { it.bytes += diskBytes(fi) })
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // somebody is at work in it
+			return err
+		}
+		inv.bytes += it.bytes
+		inv.items = append(inv.items, it)
+	}
+	return nil
 }
 
 // each calls fn for each entry of a folder of the store.

@@ -7,15 +7,16 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	"golang.org/x/sys/unix"
+
+	"github.com/imgbuild/imgbuild/flock"
 )
 
 // Entry is something in the store, as `imgbuild cache ls` shows it.
 type Entry struct {
-	Kind  string        `json:"kind"`            // "result" or "tree"
-	Stage string        `json:"stage,omitempty"` // the stage that made it
+	Kind  string        `json:"kind"`            // "result", "tree" or "folder"
+	Stage string        `json:"stage,omitempty"` // the stage that made it; of a folder its name
 	Title string        `json:"title"`
-	Key   digest.Digest `json:"key"`
+	Key   digest.Digest `json:"key,omitempty"`
 	Size  int64         `json:"size"` // bytes of disk space, some shared with others
 	Used  time.Time     `json:"used"` // last
 }
@@ -34,6 +35,8 @@ func (s *Store) List(ctx context.Context) ([]Entry, error) {
 		switch {
 		case it.kind == kindTree:
 			entries = append(entries, treeEntry(it))
+		case it.kind == kindFolder:
+			entries = append(entries, Entry{Kind: kindFolder, Stage: filepath.Base(it.path), Title: "kept between builds", Size: it.bytes, Used: it.used})
 		case it.rec != nil && (it.rec.Meta.Content == "" || !seen[it.rec.Meta.Content]):
 			seen[it.rec.Meta.Content] = true
 			e := Entry{
@@ -66,10 +69,11 @@ func treeEntry(it *item) Entry {
 type Usage struct {
 	Artifacts int64 `json:"artifacts"`
 	Trees     int64 `json:"trees"`
+	Folders   int64 `json:"folders"` // of others
 }
 
 // Total is the sum.
-func (u Usage) Total() int64 { return u.Artifacts + u.Trees }
+func (u Usage) Total() int64 { return u.Artifacts + u.Trees + u.Folders }
 
 // Usage returns the disk space that the store takes.
 func (s *Store) Usage(ctx context.Context) (Usage, error) {
@@ -79,15 +83,19 @@ func (s *Store) Usage(ctx context.Context) (Usage, error) {
 	}
 	var u Usage
 	for _, it := range inv.items {
-		u.Trees += it.bytes
+		if it.kind == kindFolder {
+			u.Folders += it.bytes
+		} else {
+			u.Trees += it.bytes
+		}
 	}
-	u.Artifacts = inv.bytes - u.Trees
+	u.Artifacts = inv.bytes - u.Trees - u.Folders
 	return u, nil
 }
 
 // readOnly reads the store while nothing is removed from it.
 func (s *Store) readOnly(ctx context.Context) (*inventory, error) {
-	release, err := s.guard(unix.LOCK_SH)
+	release, err := s.guard(flock.Shared)
 	if err != nil {
 		return nil, err
 	}

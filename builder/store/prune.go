@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
-	"golang.org/x/sys/unix"
+
+	"github.com/imgbuild/imgbuild/flock"
 )
 
 // PruneOptions say what Prune removes, beside artifacts that nothing refers to.
@@ -31,10 +32,11 @@ type Freed struct {
 	Results   int   `json:"results"`
 	Trees     int   `json:"trees"`
 	Artifacts int   `json:"artifacts"`
-	Bytes     int64 `json:"bytes"` // of disk space
+	Folders   int   `json:"folders"` // of others
+	Bytes     int64 `json:"bytes"`   // of disk space
 }
 
-// Prune removes results and trees by the options, then the artifacts that no
+// Prune removes results, trees and folders of others by the options, then the artifacts that no
 // result refers to. Whatever was used since the oldest running session began,
 // this one included, stays.
 func (s *Store) Prune(ctx context.Context, opts PruneOptions) (Freed, error) {
@@ -52,7 +54,7 @@ func (s *Store) Prune(ctx context.Context, opts PruneOptions) (Freed, error) {
 }
 
 func (s *Store) prune(ctx context.Context, opts PruneOptions, trash string) (Freed, error) {
-	release, err := s.guard(unix.LOCK_EX)
+	release, err := s.guard(flock.Exclusive)
 	if err != nil {
 		return Freed{}, err
 	}
@@ -117,6 +119,8 @@ func (p *pruning) drop(it *item) error {
 		return nil
 	}
 	switch it.kind {
+	case kindFolder:
+		return p.dropFolder(it)
 	case kindTree:
 		bytes, err := p.inv.unlink(it.path)
 		if err != nil {
@@ -142,6 +146,29 @@ func (p *pruning) drop(it *item) error {
 		}
 	}
 	return nil
+}
+
+// settling is how long a folder of others stays after its lock was given back:
+// what was found in it, such as the paths of a kernel, may just be opened.
+const settling = time.Minute
+
+// dropFolder removes a folder of others, unless it is locked. Whoever waits for
+// the lock finds no folder then, and makes it anew.
+func (p *pruning) dropFolder(it *item) error {
+	if time.Since(it.used) < settling {
+		return nil
+	}
+	lock, err := flock.Try(filepath.Join(it.path, lockName), flock.Exclusive)
+	if errors.Is(err, flock.ErrHeld) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	p.freed.Folders++
+	p.freed.Bytes += it.bytes
+	return p.discard(it.path)
 }
 
 // dropUnreferenced removes the artifacts that no result refers to.

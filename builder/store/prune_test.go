@@ -15,6 +15,7 @@ import (
 
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/builder/store"
+	"github.com/imgbuild/imgbuild/flock"
 )
 
 // fill makes a store of two results that share a layer, a tree, and an artifact
@@ -180,6 +181,67 @@ func TestPruneWhileInUse(t *testing.T) {
 	}
 	if _, err := half.Commit(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPruneFolders removes the folders of others by their lock's time, unless
+// somebody has the lock.
+func TestPruneFolders(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"old", "held", "new", "unlocked"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range []string{"lock", "data"} {
+			if name == "unlocked" && file == "lock" {
+				continue
+			}
+			if err := os.WriteFile(filepath.Join(dir, name, file), make([]byte, 5000), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	age(t, dir, 10*24*time.Hour)
+	now := time.Now()
+	if err := os.Chtimes(filepath.Join(dir, "new", "lock"), now, now); err != nil {
+		t.Fatal(err)
+	}
+	held, err := flock.Try(filepath.Join(dir, "held", "lock"), flock.Shared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	s := open(t, dir)
+	list, err := s.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Kind+" "+e.Stage)
+	}
+	if diff := cmp.Diff([]string{"folder new", "folder old", "folder held"}, names); diff != "" {
+		t.Errorf("listed (-want +got):\n%s", diff)
+	}
+	before, err := s.Usage(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	freed, err := s.Prune(t.Context(), store.PruneOptions{All: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := s.Usage(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if freed.Folders != 1 || freed.Bytes < 10000 || before.Folders-after.Folders != freed.Bytes {
+		t.Errorf("freed %+v, from %+v to %+v", freed, before, after)
+	}
+	for name, want := range map[string]bool{"old": false, "held": true, "new": true, "unlocked": true} {
+		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
+			t.Errorf("%s is there: %v", name, err == nil)
+		}
 	}
 }
 

@@ -14,9 +14,9 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 
 	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/flock"
 )
 
 // Meta tells people what a result is. It is not part of any key.
@@ -47,7 +47,7 @@ func (s *Store) Lookup(ctx context.Context, key digest.Digest) (builder.Outputs,
 	if err := key.Validate(); err != nil {
 		return nil, false, fmt.Errorf("looking up a result: key %q: %w", key, err)
 	}
-	release, err := s.guard(unix.LOCK_SH)
+	release, err := s.guard(flock.Shared)
 	if err != nil {
 		return nil, false, err
 	}
@@ -114,7 +114,7 @@ func (s *Store) Record(ctx context.Context, key digest.Digest, outputs builder.O
 	if err := key.Validate(); err != nil {
 		return fmt.Errorf("recording the result of %s: key %q: %w", meta.Stage, key, err)
 	}
-	release, err := s.guard(unix.LOCK_SH)
+	release, err := s.guard(flock.Shared)
 	if err != nil {
 		return err
 	}

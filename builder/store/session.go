@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/plugins/content/local"
-	"golang.org/x/sys/unix"
+
+	"github.com/imgbuild/imgbuild/flock"
 )
 
 // session is the presence of one process in the store: a folder for unfinished
@@ -34,7 +35,7 @@ const lockName = "lock"
 // begin sweeps the leftovers of killed processes, opens the content store and
 // starts a session.
 func (s *Store) begin() (*session, error) {
-	release, err := s.guard(unix.LOCK_EX)
+	release, err := s.guard(flock.Exclusive)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +50,7 @@ func (s *Store) begin() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := flock(filepath.Join(dir, lockName), unix.LOCK_EX|unix.LOCK_NB)
+	lock, err := flock.Try(filepath.Join(dir, lockName), flock.Exclusive)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +64,7 @@ func (s *Store) begin() (*session, error) {
 
 // end removes the session.
 func (s *Store) end() error {
-	release, err := s.guard(unix.LOCK_EX)
+	release, err := s.guard(flock.Exclusive)
 	if err != nil {
 		return err
 	}
@@ -81,8 +82,8 @@ func (s *Store) sweep() error {
 	}
 	for _, e := range sessions {
 		dir := s.path("sessions", e.Name())
-		lock, err := flock(filepath.Join(dir, lockName), unix.LOCK_EX|unix.LOCK_NB)
-		if errors.Is(err, unix.EWOULDBLOCK) {
+		lock, err := flock.Try(filepath.Join(dir, lockName), flock.Exclusive)
+		if errors.Is(err, flock.ErrHeld) {
 			continue
 		}
 		if err != nil {
@@ -120,8 +121,8 @@ func (s *Store) sweepLocks() error {
 	}
 	for _, e := range locks {
 		path := s.path("locks", e.Name())
-		f, err := flock(path, unix.LOCK_EX|unix.LOCK_NB)
-		if errors.Is(err, unix.EWOULDBLOCK) {
+		f, err := flock.Try(path, flock.Exclusive)
+		if errors.Is(err, flock.ErrHeld) {
 			continue
 		}
 		if err != nil {

@@ -11,6 +11,11 @@
 //	sessions/   a folder for each process that has the store open
 //	locks/      files that are locked while one thing is being made
 //
+// Others may keep folders of their own beside these, such as the lists of a
+// package manager. One with a file "lock" is listed and pruned too. Whoever uses
+// it locks that file (package flock), shared or not, and sets its modification
+// time, which tells when the folder was last used.
+//
 // # Crashes
 //
 // Everything becomes visible by a rename within the file system, after it is
@@ -70,6 +75,9 @@ type Store struct {
 // (https://bford.info/cachedir/).
 const cacheTag = "Signature: 8a477f597d28d172789f06886806bc55\n# The cache of imgbuild. It can be removed at any time.\n"
 
+// ownFolders are the store's, in the cache folder.
+var ownFolders = []string{"content", "results", "history", "trees", "sessions", "locks"}
+
 // Open opens the store in dir, which is made when it does not exist, and
 // removes what killed processes left behind.
 func Open(dir string, log hclog.Logger) (*Store, error) {
@@ -78,7 +86,7 @@ func Open(dir string, log hclog.Logger) (*Store, error) {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 	s := &Store{dir: dir, log: log.Named("store")}
-	for _, sub := range []string{"content", "results", "history", "trees", "sessions", "locks"} {
+	for _, sub := range ownFolders {
 		if err := os.MkdirAll(s.path(sub), 0o755); err != nil {
 			return nil, s.unusable(err)
 		}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/imgbuild/imgbuild/builder/store/unpack"
+	"github.com/imgbuild/imgbuild/flock"
 )
 
 // A tree is a folder trees/<id> with the files below rootfs and the list of
@@ -94,7 +95,7 @@ func (s *Store) tree(ctx context.Context, layers []ocispec.Descriptor, base bool
 
 // useTree returns the folder of a tree that exists, and marks it as used.
 func (s *Store) useTree(id string) (string, error) {
-	release, err := s.guard(unix.LOCK_SH)
+	release, err := s.guard(flock.Shared)
 	if err != nil {
 		return "", err
 	}

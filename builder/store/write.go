@@ -12,11 +12,11 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/flock"
 )
 
 // writer is a new artifact. Long runs of zeros become holes.
@@ -77,7 +77,7 @@ func (w *writer) commit(ctx context.Context, expected digest.Digest) (ocispec.De
 	w.holes.finish()
 	// Shared with others, but not with a prune, which might remove the equal
 	// artifact that this one is dropped for.
-	release, err := w.s.guard(unix.LOCK_SH)
+	release, err := w.s.guard(flock.Shared)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
@@ -216,7 +216,7 @@ func (s *Store) Ingest(ctx context.Context, expected digest.Digest, size int64, 
 
 // have returns the descriptor of an artifact that exists, and marks it as used.
 func (s *Store) have(d digest.Digest, size int64, mediaType string) (ocispec.Descriptor, bool, error) {
-	release, err := s.guard(unix.LOCK_SH)
+	release, err := s.guard(flock.Shared)
 	if err != nil {
 		return ocispec.Descriptor{}, false, err
 	}

@@ -36,7 +36,7 @@ func (c *cli) openStore() (*store.Store, error) {
 func (c *cli) cacheList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "ls",
-		Short:   "List the results that the cache holds",
+		Short:   "List what the cache holds",
 		Example: "  imgbuild cache ls --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -55,7 +55,11 @@ func (c *cli) cacheList() *cobra.Command {
 			w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(w, "STAGE\tKIND\tSIZE\tLAST USED\tKEY")
 			for _, e := range list {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", e.Stage, e.Kind, recipes.Size(e.Size), e.Used.Local().Format(time.DateTime), e.Key.Encoded()[:12])
+				key := "-"
+				if e.Key != "" {
+					key = e.Key.Encoded()[:12]
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", e.Stage, e.Kind, recipes.Size(e.Size), e.Used.Local().Format(time.DateTime), key)
 			}
 			return w.Flush()
 		},
@@ -72,7 +76,8 @@ func (c *cli) cachePrune() *cobra.Command {
 		Short: "Free the space of results that were not used lately",
 		Long: `Prune removes the results that were not used for the given time, then the
 longest unused ones until the cache is no larger than asked, and all that only
-they need. What a running build uses stays.`,
+they need. The package lists of apt and the Xen of ` + "`imgbuild test`" + ` go by the same
+rules. What a running build uses stays.`,
 		Example: "  imgbuild cache prune --older-than 168h\n  imgbuild cache prune --max-size 5GiB\n  imgbuild cache prune --all",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -98,7 +103,7 @@ they need. What a running build uses stays.`,
 			if c.json {
 				return writeJSON(c.stdout, freed)
 			}
-			fmt.Fprintf(c.stdout, "%d results and %s freed\n", freed.Results, recipes.Size(freed.Bytes))
+			fmt.Fprintf(c.stdout, "%d results, %d folders and %s freed\n", freed.Results, freed.Folders, recipes.Size(freed.Bytes))
 			return nil
 		},
 	}

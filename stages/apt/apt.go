@@ -22,7 +22,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sort"
@@ -30,7 +32,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/imgbuild/imgbuild/fault"
-	"golang.org/x/sys/unix"
+	"github.com/imgbuild/imgbuild/flock"
 )
 
 // MediaType is the media type of a Debian package.
@@ -78,8 +80,8 @@ type state struct {
 }
 
 // open prepares the private folder for the sources as they are now and locks
-// it: exclusively to change lists, shared to read them.
-func (c *Client) open(ctx context.Context, how int) (*state, error) {
+// it for itself.
+func (c *Client) open(ctx context.Context) (*state, error) {
 	id, err := c.sourcesID()
 	if err != nil {
 		return nil, err
@@ -90,19 +92,53 @@ func (c *Client) open(ctx context.Context, how int) (*state, error) {
 	}
 	s := &state{Client: c, dir: filepath.Join(base, "apt-"+id)}
 	s.conf = filepath.Join(s.dir, "apt.conf")
-	for _, sub := range []string{"state/lists/partial", "cache/archives/partial", "log"} {
-		if err := os.MkdirAll(filepath.Join(s.dir, sub), 0o755); err != nil {
-			return nil, fault.New(fault.Environment, fmt.Errorf("preparing apt's private folder: %w", err))
-		}
-	}
-	if s.lock, err = flock(ctx, filepath.Join(s.dir, "lock"), how); err != nil {
+	if err := s.take(ctx); err != nil {
 		return nil, fault.New(fault.Environment, fmt.Errorf("locking apt's private folder: %w", err))
+	}
+	if err := s.prepare(); err != nil {
+		s.close()
+		return nil, fault.New(fault.Environment, fmt.Errorf("preparing apt's private folder: %w", err))
 	}
 	if err := s.configure(); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// take makes the folder and locks it, again when it was pruned meanwhile. The
+// time of the lock tells the cache when the folder was last used.
+func (s *state) take(ctx context.Context) (err error) {
+	path := filepath.Join(s.dir, "lock")
+	for {
+		if err := os.MkdirAll(s.dir, 0o755); err != nil {
+			return err
+		}
+		s.lock, err = flock.Wait(ctx, path, flock.Exclusive, nil)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		return os.Chtimes(path, now, now)
+	}
+}
+
+// prepare makes what is in the folder, and removes what killed processes were
+// fetching: those that live share the lock.
+func (s *state) prepare() error {
+	for _, sub := range []string{"state/lists/partial", "cache/archives/partial", "log"} {
+		if err := os.MkdirAll(filepath.Join(s.dir, sub), 0o755); err != nil {
+			return err
+		}
+	}
+	left, err := filepath.Glob(filepath.Join(s.dir, fetching+"*"))
+	for _, dir := range left {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return err
 }
 
 func (s *state) close() { s.lock.Close() }
@@ -131,28 +167,4 @@ func (c *Client) sourcesID() (string, error) {
 		fmt.Fprintf(h, "%d\n%s", len(text), text)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:6]), nil
-}
-
-// flock waits for a lock until ctx ends. The lock goes with the file.
-func flock(ctx context.Context, path string, how int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
-		if err == nil {
-			return f, nil
-		}
-		if err != unix.EWOULDBLOCK && err != unix.EINTR {
-			f.Close()
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return nil, ctx.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }

@@ -15,10 +15,10 @@ import (
 
 	"github.com/imgbuild/imgbuild/builder"
 	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/flock"
 	"github.com/imgbuild/imgbuild/recipes"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 )
 
 // Store is where fetched packages go. The builder's store is one.
@@ -86,6 +86,9 @@ func describe(p recipes.LockedPackage) (ocispec.Descriptor, error) {
 	return ocispec.Descriptor{MediaType: MediaType, Digest: d, Size: p.Size}, nil
 }
 
+// fetching is what the names of folders for packages begin with.
+const fetching = "fetch-"
+
 // download fetches packages into a temporary folder and hands each file on.
 func (c *Client) download(ctx context.Context, pkgs []recipes.LockedPackage, report func(int64), use func(path string, p recipes.LockedPackage) error) error {
 	s, err := c.ready(ctx)
@@ -94,10 +97,10 @@ func (c *Client) download(ctx context.Context, pkgs []recipes.LockedPackage, rep
 	}
 	defer s.close()
 	// The lists may change again once nobody reads them.
-	if err := unix.Flock(int(s.lock.Fd()), unix.LOCK_SH); err != nil {
+	if err := flock.File(s.lock, flock.Shared); err != nil {
 		return fault.New(fault.Environment, fmt.Errorf("locking apt's private folder: %w", err))
 	}
-	dir, err := os.MkdirTemp(s.dir, "fetch-")
+	dir, err := os.MkdirTemp(s.dir, fetching)
 	if err != nil {
 		return fault.New(fault.Environment, fmt.Errorf("preparing a folder for packages: %w", err))
 	}
@@ -123,7 +126,7 @@ func (s *state) get(ctx context.Context, dir string, pkgs []recipes.LockedPackag
 		return err
 	}
 	s.o.Log.Info("a package is not where the lists say; refreshing them")
-	if err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX); err != nil {
+	if err := flock.File(s.lock, flock.Exclusive); err != nil {
 		return fault.New(fault.Environment, fmt.Errorf("locking apt's private folder: %w", err))
 	}
 	if err := s.update(ctx); err != nil {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/imgbuild/imgbuild/fault"
-	"golang.org/x/sys/unix"
 )
 
 // maxAge is how old package lists get before they are refreshed unasked.
@@ -21,7 +20,7 @@ const maxAge = 24 * time.Hour
 //
 // The other methods refresh lists that are older than a day by themselves.
 func (c *Client) Update(ctx context.Context) error {
-	s, err := c.open(ctx, unix.LOCK_EX)
+	s, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -32,7 +31,7 @@ func (c *Client) Update(ctx context.Context) error {
 // ready opens the folder with lists that are new enough, for this process
 // alone.
 func (c *Client) ready(ctx context.Context) (*state, error) {
-	s, err := c.open(ctx, unix.LOCK_EX)
+	s, err := c.open(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -259,7 +259,7 @@ func TestCannotStart(t *testing.T) {
 func TestLogTurns(t *testing.T) {
 	t.Parallel()
 	m := Machine{ID: "x", dir: t.TempDir()}
-	lock, err := lockFor(filepath.Join(m.dir, lockFile), syscall.LOCK_EX)
+	lock, err := lockFor(filepath.Join(m.dir, lockFile))
 	if err != nil {
 		t.Fatal(err)
 	}

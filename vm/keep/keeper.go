@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
-	"golang.org/x/sys/unix"
 
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/vm"
@@ -129,7 +128,7 @@ func settle(o order) (Machine, *os.File, error) {
 		}
 		break
 	}
-	lock, err := lockFor(filepath.Join(m.dir, lockFile), unix.LOCK_EX)
+	lock, err := lockFor(filepath.Join(m.dir, lockFile))
 	if err == nil {
 		err = os.Mkdir(filepath.Join(m.dir, scratchDir), 0o700)
 	}

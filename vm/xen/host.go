@@ -13,9 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/flock"
 )
 
 // scripts are dom0's own files: what this package adds to the packages.
@@ -61,6 +60,11 @@ func Make(ctx context.Context, o Options) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	lock, err := take(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
 	h := &Host{Hypervisor: filepath.Join(dir, "base", hypervisorFile), Kernel: filepath.Join(dir, "base", kernelFile)}
 	parts := map[string]func(context.Context, *apt, string) error{"base": makeBase}
 	if o.HVM {
@@ -105,26 +109,51 @@ func folder(cache string) (string, error) {
 	return filepath.Join(cache, "xen-"+release+"-"+hex.EncodeToString(h.Sum(nil)[:6])), nil
 }
 
-// makePart makes a part of the host unless it is there. It has its name only
-// when it is complete.
+// take makes the folder and locks it, again when it was pruned meanwhile. The
+// time of the lock tells the cache when the folder was last used.
+func take(ctx context.Context, dir string) (*os.File, error) {
+	path := filepath.Join(dir, "lock")
+	for {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, fault.New(fault.Environment, err)
+		}
+		lock, err := flock.Wait(ctx, path, flock.Exclusive, nil)
+		switch now := time.Now(); {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err == nil:
+			err = os.Chtimes(path, now, now)
+			if err == nil {
+				return lock, nil
+			}
+			lock.Close()
+		case ctx.Err() != nil:
+			return nil, err
+		}
+		return nil, fault.New(fault.Environment, fmt.Errorf("locking the cache: %w", err))
+	}
+}
+
+// making is what the name of a part's folder begins with before it is complete.
+const making = "new-"
+
+// makePart makes a part of the host, whose folder is locked, unless it is there.
+// It has its name only when it is complete. What killed processes began is
+// removed.
 func makePart(ctx context.Context, o Options, dir, part string, build func(context.Context, *apt, string) error) error {
 	final := filepath.Join(dir, part)
 	if exists(final) {
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	left, err := filepath.Glob(filepath.Join(dir, making+"*"))
+	for _, begun := range left {
+		err = errors.Join(err, os.RemoveAll(begun))
+	}
+	if err != nil {
 		return fault.New(fault.Environment, err)
 	}
-	lock, err := flock(ctx, filepath.Join(dir, "lock"))
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	if exists(final) {
-		return nil // by another process in the meantime
-	}
 	o.Log("getting Xen " + release + " from the package sources, once")
-	work, err := os.MkdirTemp(dir, "new-")
+	work, err := os.MkdirTemp(dir, making)
 	if err != nil {
 		return fault.New(fault.Environment, err)
 	}
@@ -146,30 +175,6 @@ func makePart(ctx context.Context, o Options, dir, part string, build func(conte
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// flock waits for a lock until ctx ends. The lock goes with the file.
-func flock(ctx context.Context, path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, fault.New(fault.Environment, fmt.Errorf("locking the cache: %w", err))
-	}
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return f, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			f.Close()
-			return nil, fault.New(fault.Environment, fmt.Errorf("locking the cache: %w", err))
-		}
-		select {
-		case <-ctx.Done():
-			f.Close()
-			return nil, context.Cause(ctx)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }
 
 // Packages returns what the host was made of: name=version, in order.
