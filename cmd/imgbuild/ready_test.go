@@ -27,6 +27,7 @@ func TestReadyRecipes(t *testing.T) {
 	dir := readyRecipes(t)
 	for _, name := range recipes.Builtins() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // an emulated machine takes one processor
 			out := t.TempDir()
 			text := imgbuild(t, "test", filepath.Join(dir, name+".yaml"), "-o", out, "--on", "bios", "--json")
 			var report matrix.Result
