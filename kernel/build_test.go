@@ -4,6 +4,7 @@ import (
 	"context"
 	"debug/elf"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,6 +28,21 @@ func source(t *testing.T, series string) string {
 	return path
 }
 
+// unpackKconfig unpacks what the configuration of a source needs: a fiftieth of
+// its 80,000 files, most of which take longer to be made than to be unpacked.
+func unpackKconfig(t *testing.T, source, tree string) {
+	t.Helper()
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "tar", "--extract", "--file", source, "--directory", tree,
+		"--strip-components=1", "--no-same-owner", "--wildcards",
+		"*/Kconfig*", "linux-*/Makefile", "*/Makefile*", "*/Kbuild*", "linux-*/scripts/*").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
 // kconfig must take all that the built-in fragments of a series ask for, and
 // what it does not take must end the build before anything is compiled.
 func TestConfigure(t *testing.T) {
@@ -36,9 +52,7 @@ func TestConfigure(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := unpack(t.Context(), source(t, series), m.tree); err != nil {
-				t.Fatal(err)
-			}
+			unpackKconfig(t, source(t, series), m.tree)
 			if err := checkSeries(m.tree, series); err != nil {
 				t.Fatal(err)
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,7 @@ func TestRoundTrips(t *testing.T) {
 	raw := disktest.RawFile(t, disktest.Named(t, "mixed"))
 	dir := t.TempDir()
 	suffixes := map[string]string{"raw": ".raw", "qcow2": ".qcow2", "vmdk": ".vmdk", "vhd": ".vhd", "vhdx": ".vhdx", "ova": ".ova", "ovf": ".ovf", "ovm": ".tgz", "xva": ".xva"}
+	packages := []string{"ova", "ovf", "ovm", "xva"}
 	if len(suffixes) != len(convert.Formats()) {
 		t.Errorf("the formats are %q", convert.Formats())
 	}
@@ -57,7 +59,10 @@ func TestRoundTrips(t *testing.T) {
 		first := filepath.Join(dir, "from-"+from+suffix)
 		run(t, raw, first)
 		for to, suffix := range suffixes {
-			if testing.Short() && from != "qcow2" && to != "vhdx" {
+			// What is read does not depend on what is written, but for what
+			// packages say of the machine.
+			both := slices.Contains(packages, from) && slices.Contains(packages, to)
+			if from != "qcow2" && to != "vhdx" && (testing.Short() || !both) {
 				continue
 			}
 			second := filepath.Join(dir, from+"-"+to+suffix)

@@ -2,6 +2,7 @@ package ovm_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -97,20 +98,20 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestListing lets GNU tar list a template of more than 8 GiB.
+// TestListing lets GNU tar read the headers of a template of more than 8 GiB, a
+// size that the form's octal digits cannot tell.
 func TestListing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("9 GiB of zeros take gzip seconds")
 	}
-	for _, s := range disktest.Samples() {
-		if s.Disk.Size() < 1<<33 || s.Disk.Size() > 1<<34 {
-			continue
-		}
-		m := outputtest.Write(t, outputtest.Format{Format: ovm.Format{}}, s.Name)
-		out, err := exec.Command(disktest.Program(t, "tar", "tar"), "-tvzf", m.Dir.Path("hello-jvm.tgz")).CombinedOutput()
-		if lines := strings.Split(strings.TrimSpace(string(out)), "\n"); err != nil || len(lines) != 2 || !strings.HasSuffix(lines[1], ovm.DiskName(0)) {
-			t.Errorf("%v\n%s", err, out)
-		}
+	tar := disktest.Program(t, "tar", "tar")
+	m := outputtest.Write(t, outputtest.Format{Format: ovm.Format{}}, "9 GiB")
+	// What follows the headers is cut off: unpacking zeros is all that the rest
+	// would take, and tar complains of the end.
+	out, _ := exec.Command("sh", "-c", `gzip -dc "$1" | head -c 100000 | "$2" -tvf -`, "sh", m.Dir.Path("hello-jvm.tgz"), tar).Output()
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if size := fmt.Sprintf(" %d ", m.Disk.Size()); len(lines) != 2 || !strings.HasSuffix(lines[1], ovm.DiskName(0)) || !strings.Contains(lines[1], size) {
+		t.Errorf("%q", lines)
 	}
 }
 
