@@ -49,7 +49,7 @@ func Samples() []Sample {
 		{"noise", fill(4*mib, piece{0, 4 * mib, noise})},
 		{"mixed", fill(8*mib, piece{0, 2 * mib, noise}, piece{2 * mib, 2 * mib, text}, piece{4*mib + 7, mib, noise},
 			piece{6 * mib, 300 * kib, text})},
-		{"islands", islands(32 * mib)},
+		{"islands", islands(12 * mib)},
 		{"9 GiB", fill(9*gib, piece{0, 64 * kib, text}, piece{4*gib - 100, 200, noise}, piece{9*gib - 4096, 4096, text})},
 		{"2 TiB", fill(2*tib, piece{0, 1000, text}, piece{tib + 12345, 70_000, noise}, piece{2*tib - 1, 1, noise})},
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -152,12 +153,12 @@ func (e elsewhere) Begin(ctx context.Context, a output.Appliance, _ *output.Dir,
 	return e.Writer.Begin(ctx, a, e.dir, size)
 }
 
-// TestOneFails lets one format after the other run out of room, beside all
-// others: it leaves nothing, and they do not notice.
+// TestOneFails lets one format after the other run out of room, beside others of
+// one file and of several: it leaves nothing, and they do not notice.
 func TestOneFails(t *testing.T) {
 	a, selected, d := appliance(t), everything(t), disktest.Named(t, "noise")
 	want := alone(t, a, d, selected)
-	for i, s := range selected {
+	for _, s := range selected {
 		name := s.Format.Name()
 		const room = 64 << 10
 		if total(want[name]) < 2*room || testing.Short() && name != "qcow2" && name != "ova" {
@@ -165,8 +166,15 @@ func TestOneFails(t *testing.T) {
 		}
 		small, good := t.TempDir(), t.TempDir()
 		mountSmall(t, small, room)
-		all := append([]output.Selected{}, selected...)
-		all[i].Writer = elsewhere{s.Writer, openDir(t, small)}
+		want := map[string][]output.File{name: want[name], "raw": want["raw"], "ovf": want["ovf"]}
+		var all []output.Selected
+		for _, s := range selected {
+			if want[s.Format.Name()] != nil {
+				all = append(all, s)
+			}
+		}
+		at := slices.IndexFunc(all, func(s output.Selected) bool { return s.Format.Name() == name })
+		all[at].Writer = elsewhere{s.Writer, openDir(t, small)}
 		files, err := output.Write(t.Context(), a, d, openDir(t, good), all, nil)
 		if !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("%s: the error is %v", name, err)
