@@ -26,7 +26,7 @@ func check(t *testing.T, m outputtest.Made) {
 	tar := disktest.Program(t, "tar", "tar")
 	path := m.Dir.Path("hello-jvm-gcp.tar.gz")
 	checkMagic(t, path)
-	if testing.Short() || m.Disk.Size() > 1<<30 {
+	if s := filepath.Base(t.Name()); testing.Short() || s != "mixed" && s != "partial_grain" {
 		return // unpacking a GiB of holes takes seconds
 	}
 	raw := filepath.Join(t.TempDir(), "disk.raw")
