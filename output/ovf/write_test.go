@@ -35,6 +35,9 @@ func TestOVF(t *testing.T) {
 func TestMachines(t *testing.T) {
 	for _, hypervisor := range []string{"vmware", "virtualbox", "xenserver", "ovm", "generic"} {
 		for _, hash := range []string{"sha1", "sha256", "sha512"} {
+			if hash != "sha256" && hypervisor != "vmware" {
+				continue // digests do not depend on the machine
+			}
 			t.Run(hypervisor+" "+hash, func(t *testing.T) {
 				m := outputtest.Write(t, outputtest.Format{
 					Format: ovf.OVF{}, Options: fmt.Sprintf(`{"hypervisor":%q,"hash":%q}`, hypervisor, hash),
