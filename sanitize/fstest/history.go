@@ -205,26 +205,3 @@ func (c *chronicle) accuse(t *testing.T, image string, x []byte) {
 	g, _ := Read(t, c.Driver, image).At(int64(at))
 	t.Errorf("%q lives nowhere, and is at byte %d, in %s of %s", x, at, g.Class, g.Owner)
 }
-
-// written returns the image at path without most of its zero pages: hundreds of
-// traces are looked for, and most of an image is zero.
-func written(t *testing.T, path string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const page = 4096
-	zero := make([]byte, page)
-	some := b[:0]
-	for len(b) > 0 {
-		n := min(page, len(b))
-		if !bytes.Equal(b[:n], zero[:n]) {
-			some = append(some, b[:n]...)
-		} else if !bytes.HasSuffix(some, zero[:2]) { // two end a name of UTF-16, too
-			some = append(some, 0, 0)
-		}
-		b = b[n:]
-	}
-	return some
-}
