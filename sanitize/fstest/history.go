@@ -167,11 +167,12 @@ func (c *chronicle) edit(k int, old []byte) []byte {
 func (c *chronicle) search(t *testing.T, image string) {
 	t.Helper()
 	b := written(t, image)
+	there, alive := map[string]bool{}, map[string]bool{}
+	collect(there, b)
 	names := strings.Join(c.dirs, "/") + "/"
-	var alive []byte
 	for name, data := range c.files {
 		names += path.Base(name) + "/"
-		alive = append(append(alive, data...), 0)
+		collect(alive, data)
 	}
 	found := 0
 	for id := 1; id <= c.id; id++ {
@@ -179,11 +180,14 @@ func (c *chronicle) search(t *testing.T, image string) {
 		if strings.Contains(names, "/"+name+"/") {
 			traces = nil
 		}
-		if !bytes.Contains(alive, trace(id)) {
-			traces = append(traces, trace(id))
-		}
 		for _, x := range traces {
 			if bytes.Contains(b, x) {
+				c.accuse(t, image, x)
+			}
+			found++
+		}
+		if x := trace(id); !alive[string(x)] {
+			if there[string(x)] {
 				c.accuse(t, image, x)
 			}
 			found++
@@ -191,6 +195,28 @@ func (c *chronicle) search(t *testing.T, image string) {
 	}
 	if found < c.Steps/4 {
 		t.Errorf("only %d traces were gone", found)
+	}
+}
+
+// collect finds the traces of contents in b.
+func collect(traces map[string]bool, b []byte) {
+	n := len(trace(0))
+	var last []byte
+	for {
+		i := bytes.IndexByte(b, '<')
+		if i < 0 || len(b)-i < n {
+			return
+		}
+		b = b[i:]
+		if b[n-1] != '>' {
+			b = b[1:]
+			continue
+		}
+		if !bytes.Equal(b[:n], last) {
+			last = b[:n]
+			traces[string(last)] = true
+		}
+		b = b[n:]
 	}
 }
 
