@@ -141,6 +141,9 @@ func (c *checker) disk(d Disk) {
 	if c.given("disk.data.size") && d.Data.Size < 1<<20 {
 		c.report("disk.data.size", "write a size such as 64MiB", "the data partition needs a size of at least 1MiB")
 	}
+	if c.given("disk.data.size") && d.Data.Disk == "second" && d.Data.Size < 16<<20 {
+		c.report("disk.data.size", "write a size such as 1GiB", "a disk for the data needs a size of at least 16MiB")
+	}
 	if slices.Contains([]string{"/", "/proc", "/sys", "/dev", "/etc", "/run"}, strings.TrimRight(d.Data.Mount, "/")) || d.Data.Mount == "/" {
 		c.report("disk.data.mount", "use a folder of its own, such as /data", "the data partition cannot be mounted on %s", d.Data.Mount)
 	}

@@ -89,6 +89,7 @@ func (d *Disk) fill() {
 		or(&d.Root.Compression, "zstd")
 	}
 	if d.Data != nil {
+		or(&d.Data.Disk, "same")
 		or(&d.Data.Filesystem, "ext4")
 	}
 }

@@ -66,6 +66,9 @@ type ext4 struct {
 	seed  string // of the directory hash
 	label string
 	epoch int64 // seconds
+	// most is what the filesystem may grow to, in bytes, with the table of its
+	// block groups in one place; 0 leaves that to mke2fs.
+	most int64
 	// inodes is their number; 0 leaves it to mke2fs.
 	inodes int
 	// uid and gid own the root directory.
@@ -90,8 +93,12 @@ func (e ext4) make(ctx context.Context, w *builder.Work, image string) error {
 	// came later. An empty configuration file keeps the host's defaults out.
 	env := []string{"E2FSPROGS_FAKE_TIME=" + strconv.FormatInt(max(e.epoch, 1), 10), "MKE2FS_CONFIG=/dev/null",
 		"SOURCE_DATE_EPOCH=" + strconv.FormatInt(e.epoch, 10)}
+	extended := fmt.Sprintf("hash_seed=%s,lazy_itable_init=0,lazy_journal_init=0,nodiscard,root_owner=%d:%d", e.seed, e.uid, e.gid)
+	if e.most > e.size {
+		extended += fmt.Sprintf(",resize=%d", e.most/4096)
+	}
 	args := []string{"-F", "-q", "-b", "4096", "-I", "256", "-m", "0", "-L", e.label, "-U", e.uuid,
-		"-E", fmt.Sprintf("hash_seed=%s,lazy_itable_init=0,lazy_journal_init=0,nodiscard,root_owner=%d:%d", e.seed, e.uid, e.gid),
+		"-E", extended,
 		"-O", "extent,flex_bg,dir_index,metadata_csum,64bit,huge_file,large_file,extra_isize,sparse_super,filetype,has_journal,resize_inode"}
 	if e.inodes > 0 {
 		args = append(args, "-N", strconv.Itoa(e.inodes))

@@ -13,6 +13,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/imgbuild/imgbuild/builder"
+	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/builder/local"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
@@ -34,6 +35,9 @@ type Result struct {
 	Memory  int64  `json:"memory"` // bytes the appliance asks for
 	CPUs    int    `json:"cpus"`
 	Ports   []int  `json:"ports,omitempty"`
+	// Second is the size of the second disk that the appliance keeps its data
+	// on, in bytes; 0 is none.
+	Second int64 `json:"second,omitempty"`
 	// Properties are the keys of what OVF packages ask for.
 	Properties []string `json:"properties,omitempty"`
 	// Checks are what `imgbuild test` asks of the booted appliance.
@@ -69,6 +73,7 @@ func (s *Session) export(ctx context.Context, x *local.Execution, dir *output.Di
 		Name: r.Name, Version: r.Version, Recipe: string(s.Recipe.Digest),
 		Disk: results[StageScrub]["disk"].Digest.String(), Epoch: s.Options.Epoch.Unix(), Cmdline: s.Build.Cmdline,
 		Memory: int64(r.Guest.Memory), CPUs: r.Guest.CPUs, Ports: r.App.Ports, Properties: propertyKeys(r.OVF), Checks: r.Test,
+		Second: r.Disk.Data.OnSecond(),
 		Settings: settings,
 	}
 	if old := previous(dir, r.Name); old != nil && old.same(result, dir) {
@@ -98,7 +103,7 @@ func (s *Session) write(ctx context.Context, results map[string]builder.Outputs,
 	s.tell(builder.Event{Kind: builder.Started, Stage: "outputs", Title: fmt.Sprintf("write %d outputs", len(s.selected))})
 	var told time.Time
 	into := dir.Limit(int64(s.Recipe.Recipe.Budgets.OutputSize)).Checked(func(path, _ string) error {
-		return readBack(ctx, disk, path)
+		return readBack(ctx, disk, appliance.Disks, path)
 	})
 	result.Outputs, err = output.Write(ctx, appliance, disk, into, s.selected, func(done int64) {
 		if time.Since(told) < progressEvery && done < disk.Size() {
@@ -161,6 +166,9 @@ func (s *Session) appliance(ctx context.Context, results map[string]builder.Outp
 		Kernel: kernel,
 		Parts:  parts,
 		Tree:   tree,
+	}
+	if size := r.Disk.Data.OnSecond(); size > 0 {
+		a.Disks = []disk.Reader{disk.NewMemory(size)}
 	}
 	return a, nil
 }

@@ -82,7 +82,8 @@ func (s *Session) settings(results map[string]builder.Outputs) (string, error) {
 		Vendor      string                        `json:"vendor,omitempty"`
 		About       output.About                  `json:"about,omitzero"`
 		Limit       recipes.Size                  `json:"limit,omitempty"`
-	}{r.Outputs, digests, parts, r.Description, r.Vendor, about, r.Budgets.OutputSize})
+		Second      int64                         `json:"second,omitempty"`
+	}{r.Outputs, digests, parts, r.Description, r.Vendor, about, r.Budgets.OutputSize, r.Disk.Data.OnSecond()})
 	return string(text), err
 }
 

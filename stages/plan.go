@@ -47,11 +47,14 @@ func (o Options) Plan(ctx context.Context) (*Build, error) {
 	b.Cmdline, b.RAMCmdline = s.cmdline(), s.ramCmdline()
 	s.checkKernel(kernel)
 
+	if s.ownDisk() {
+		b.Layers = append(b.Layers, from(s.seed(), "layer"))
+	}
 	efi := s.efi("efi", kernel, b.Cmdline)
 	boot := s.boot(kernel, efi)
 	root := s.root(roles("layer", b.Layers))
 	data := ""
-	if o.Recipe.Recipe.Disk.Data != nil {
+	if o.Recipe.Recipe.Disk.Data != nil && !s.ownDisk() {
 		data = s.data()
 	}
 	disk := s.disk(boot, root, data)
@@ -111,6 +114,7 @@ func (o Options) Runners() map[string]builder.Runner {
 		kindRoot:          o.makeRoot,
 		kindRAM:           o.makeRAM,
 		kindData:          o.makeData,
+		kindSeed:          o.makeSeed,
 		kindDisk:          o.makeDisk,
 		kindScrub:         o.scrubDisk,
 		kindProof:         o.proveDisk,

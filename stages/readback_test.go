@@ -34,12 +34,12 @@ func TestReadBack(t *testing.T) {
 		}
 		differ := 0
 		files, err := output.Write(t.Context(), outputtest.Appliance(), audited(0), dir.Checked(func(path, format string) error {
-			if err := readBack(t.Context(), audited(1), path); errors.Is(err, disk.ErrDiffers) {
+			if err := readBack(t.Context(), audited(1), nil, path); errors.Is(err, disk.ErrDiffers) {
 				differ++
 			} else if err != nil {
 				t.Errorf("%s: %v", format, err)
 			}
-			return readBack(t.Context(), audited(0), path)
+			return readBack(t.Context(), audited(0), nil, path)
 		}), []output.Selected{s}, nil)
 		if err != nil || len(files) == 0 {
 			t.Errorf("%s: %d files: %v", format, len(files), err)

@@ -91,9 +91,13 @@ func (s *set) guestConfig(command []string) config.Guest {
 			Size: int64(t.Size), Mode: 0o755, UID: r.App.UID, GID: r.App.GID})
 	}
 	if d := r.Disk.Data; d != nil {
-		g.Mounts = append(g.Mounts, config.Mount{
+		m := config.Mount{
 			Source: "PARTUUID=" + strings.ToLower(s.guid("data").String()),
-			Path:   d.Mount, Type: d.Filesystem, Mode: 0o755, UID: r.App.UID, GID: r.App.GID, Grow: true})
+			Path:   d.Mount, Type: d.Filesystem, Mode: 0o755, UID: r.App.UID, GID: r.App.GID, Grow: true}
+		if s.ownDisk() {
+			m.Source, m.Seed = "disk", config.SeedPath
+		}
+		g.Mounts = append(g.Mounts, m)
 	}
 	return g
 }

@@ -11,6 +11,7 @@ type files struct {
 	kernel, initramfs, cmdline string
 	firmwareCode, firmwareVars string // of UEFI; vars is a private copy
 	cd                         string // of the options' content
+	second                     string
 	// qmp and log are the numbers of inherited sockets, for the monitor and
 	// for the log of the BIOS.
 	qmp, log int
@@ -42,6 +43,7 @@ func arguments(o Options, f files) []string {
 	if o.Disk != "" {
 		args = append(args, drive(o)...)
 	}
+	args = append(args, secondDrive(o, f.second)...)
 	args = append(args, cd(o, f.cd)...)
 	if o.Boot.onXen() {
 		args = append(args, savedDisk()...)
@@ -139,9 +141,12 @@ func cd(o Options, path string) []string {
 	return append(args, "-device", "ide-cd,bus=ide.1,drive=cd")
 }
 
-// diskWWN is the world-wide name of a SAS disk: one of those for local use, which
-// begin with 3. Linux takes a phy without a name for unused.
-const diskWWN = "0x3000000000000001"
+// The world-wide names of SAS disks: of those for local use, which begin with 3.
+// Linux takes a phy without a name for unused.
+const (
+	diskWWN   = "0x3000000000000001"
+	secondWWN = "0x3000000000000002"
+)
 
 // network attaches the card to QEMU's user-mode network. An empty romfile
 // spares the firmware the search for a network boot.

@@ -52,6 +52,9 @@ func (m *Machine) Start(ctx context.Context) (*Running, error) {
 		return nil, fault.New(fault.Environment, fmt.Errorf("making a scratch folder: %w", err))
 	}
 	f, err := prepare(ctx, o, scratch)
+	if err == nil {
+		err = prepareSecond(&f, o, scratch)
+	}
 	if err == nil && len(o.CD) > 0 {
 		f.cd = filepath.Join(scratch, "cd.iso")
 		err = fault.New(fault.Environment, os.WriteFile(f.cd, o.CD, 0o600))

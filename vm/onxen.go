@@ -110,11 +110,11 @@ func packHost(host *xen.Host, g xen.Guest, path string) error {
 func makeHole(path string, size int64) error {
 	out, err := os.Create(path)
 	if err != nil {
-		return fault.New(fault.Environment, fmt.Errorf("making room for a saved guest: %w", err))
+		return fault.New(fault.Environment, fmt.Errorf("making room for a disk: %w", err))
 	}
 	defer out.Close()
 	if err := out.Truncate(size); err != nil {
-		return fault.New(fault.Environment, fmt.Errorf("making room for a saved guest: %w", err))
+		return fault.New(fault.Environment, fmt.Errorf("making room for a disk: %w", err))
 	}
 	return nil
 }

@@ -98,6 +98,8 @@ type Options struct {
 	Write bool
 	// Bus of the disk; Virtio by default.
 	Bus Bus
+	// Second is a second disk, on the same bus.
+	Second Second
 	// CD is the content of a CD, a small one; without it there is no drive. A
 	// MicroVM has no such drive: what is in it is one more disk there.
 	CD []byte
@@ -210,6 +212,9 @@ func (o Options) validate() error {
 		o.validateXen(wrong)
 		if len(o.CD) > 0 {
 			wrong("boot %s has no CD drive", o.Boot)
+		}
+		if o.Second.any() {
+			wrong("boot %s has no second disk here", o.Boot)
 		}
 	}
 	if o.XL != nil && !o.Boot.onXen() {

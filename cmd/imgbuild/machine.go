@@ -68,6 +68,7 @@ type subject struct {
 	image  string
 	memory int64
 	cpus   int
+	second int64 // size of a second disk, in bytes
 	ports  []int
 	checks []recipes.Check
 	// properties are the keys that can be answered, when asks is true.
@@ -79,7 +80,7 @@ type subject struct {
 func (f *machineFlags) options(c *cli, s subject) (vm.Options, error) {
 	o := vm.Options{
 		Disk: s.image, Accel: vm.Accel(f.accel), Machine: vm.MachineType(f.machine),
-		Bus: vm.Bus(f.bus), NIC: vm.NIC(f.nic), Memory: s.memory, CPUs: s.cpus,
+		Bus: vm.Bus(f.bus), NIC: vm.NIC(f.nic), Memory: s.memory, CPUs: s.cpus, Second: vm.Second{Size: s.second},
 		Log: func(text string) { fmt.Fprintln(c.stderr, "imgbuild: "+text) },
 	}
 	if f.cpus < 0 {
@@ -174,7 +175,7 @@ func imageSubject(path string) (subject, error) {
 
 // resultSubject is what the result of a build tells, but for the image.
 func resultSubject(r *stages.Result) subject {
-	return subject{memory: r.Memory, cpus: r.CPUs, ports: r.Ports, checks: r.Checks, asks: true, properties: r.Properties}
+	return subject{memory: r.Memory, cpus: r.CPUs, second: r.Second, ports: r.Ports, checks: r.Checks, asks: true, properties: r.Properties}
 }
 
 // forwards reads -p flags; without any, every port of the recipe is forwarded

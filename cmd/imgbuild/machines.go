@@ -192,7 +192,11 @@ func (c *cli) detach(ctx context.Context, target string, o vm.Options) error {
 	if err != nil {
 		return err
 	}
-	for _, path := range []*string{&o.Disk, &o.Cache} {
+	paths := []*string{&o.Disk, &o.Cache}
+	if o.Second.Path != "" {
+		paths = append(paths, &o.Second.Path)
+	}
+	for _, path := range paths {
 		if *path, err = filepath.Abs(*path); err != nil {
 			return fmt.Errorf("finding %s: %w", *path, err)
 		}

@@ -20,6 +20,7 @@ type runOptions struct {
 	machineFlags
 	ports  []string
 	write  bool
+	data   string
 	detach bool
 }
 
@@ -31,7 +32,8 @@ func (c *cli) runCommand() *cobra.Command {
 		Long: `Run boots an image, or builds a recipe and boots the result. The console goes
 to stdout. The ports of the recipe are reached on 127.0.0.1. Ctrl-C presses the
 power button; a second Ctrl-C pulls the plug. What the guest writes to its disk
-is lost at the end unless --write is given.
+is lost at the end unless --write is given. A recipe whose data are on a second
+disk gets a blank one, which is lost too: --data keeps it.
 
 With --detach the machine goes on in the background, and its ID is printed:
 ` + "`imgbuild ps`, `logs` and `stop`" + ` take over.
@@ -50,6 +52,7 @@ is one of these targets; flags replace parts of it:
 	cmd.Flags().StringVarP(&o.out, "output", "o", "out", "folder of the outputs when a recipe is built")
 	cmd.Flags().StringArrayVarP(&o.ports, "publish", "p", nil, "lead a port here to a port of the guest: 18080:8080; 0:8080 picks a free one")
 	cmd.Flags().BoolVar(&o.write, "write", false, "let the guest change the image")
+	cmd.Flags().StringVar(&o.data, "data", "", "a raw image that is the second disk, which the guest changes; made when it is not there")
 	cmd.Flags().BoolVarP(&o.detach, "detach", "d", false, "run in the background and print the machine's ID")
 	c.jsonFlag(cmd)
 	return cmd
@@ -82,6 +85,7 @@ func (c *cli) run(ctx context.Context, arg string, o runOptions) error {
 		return err
 	}
 	opts.Write = o.write
+	opts.Second.Path = o.data
 	if opts.Ports, err = forwards(o.ports, s.ports); err != nil {
 		return err
 	}

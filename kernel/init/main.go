@@ -212,8 +212,7 @@ func (b *boot) readConfig() error {
 // prepare does what the app needs and the network does not.
 func (b *boot) prepare() error {
 	for _, m := range b.guest.Mounts {
-		warn := func(err error) { b.console.line(config.LineWarning, "%v", err) }
-		if err := mountOwn(m, b.guest.App, warn); err != nil {
+		if err := mountOwn(m, b.guest.App, b.console); err != nil {
 			return err
 		}
 		b.mounted = append(b.mounted, m)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -93,7 +94,7 @@ func mountTerminals() error {
 }
 
 // mountOwn mounts what guest.json asks for. A partition may appear late.
-func mountOwn(m config.Mount, app config.App, warn func(error)) error {
+func mountOwn(m config.Mount, app config.App, console *console) error {
 	flags := uintptr(safe)
 	if m.ReadOnly {
 		flags |= unix.MS_RDONLY
@@ -104,20 +105,9 @@ func mountOwn(m config.Mount, app config.App, warn func(error)) error {
 		}
 		return mount("tmpfs", m.Path, "tmpfs", flags, tmpfsOptions(m))
 	}
-	uuid, ok := strings.CutPrefix(m.Source, "PARTUUID=")
-	if !ok {
-		return fmt.Errorf("mounting %s: source %q is neither tmpfs nor PARTUUID=…", m.Path, m.Source)
-	}
-	device, err := waitFor(devicePatience, func() (string, error) {
-		return partition("/sys/class/block", "/dev", uuid)
-	})
+	device, err := findDevice(m, console)
 	if err != nil {
 		return fmt.Errorf("mounting %s: %w", m.Path, err)
-	}
-	if m.Grow && !m.ReadOnly {
-		if err := growPartition("/sys/class/block", "/dev", uuid); err != nil {
-			warn(fmt.Errorf("growing the partition of %s: %w", m.Path, err))
-		}
 	}
 	if err := mount(device, m.Path, m.Type, flags, ""); err != nil {
 		return err
@@ -127,13 +117,41 @@ func mountOwn(m config.Mount, app config.App, warn func(error)) error {
 	}
 	if m.Grow {
 		if err := growFilesystem(device, m.Path); err != nil {
-			warn(fmt.Errorf("growing the filesystem of %s: %w", m.Path, err))
+			console.line(config.LineWarning, "growing the filesystem of %s: %v", m.Path, err)
 		}
 	}
 	if err := own(m, app); err != nil {
 		return fmt.Errorf("mounting %s: giving it to the app: %w", m.Path, err)
 	}
 	return nil
+}
+
+// findDevice finds the device of a mount, whose partition it makes as large as
+// its disk, or whose filesystem it makes on a blank disk.
+func findDevice(m config.Mount, console *console) (string, error) {
+	const sys, dev = "/sys/class/block", "/dev"
+	if m.Seed != "" {
+		s, err := readSeed(m)
+		if err != nil {
+			return "", err
+		}
+		device, made, err := second(sys, dev, s)
+		if err == nil && made {
+			console.line(config.LineData, "made on %s", filepath.Base(device))
+		}
+		return device, err
+	}
+	uuid, ok := strings.CutPrefix(m.Source, "PARTUUID=")
+	if !ok {
+		return "", fmt.Errorf("source %q is neither tmpfs nor PARTUUID=…", m.Source)
+	}
+	device, err := waitFor(devicePatience, func() (string, error) { return partition(sys, dev, uuid) })
+	if err == nil && m.Grow && !m.ReadOnly {
+		if err := growPartition(sys, dev, uuid); err != nil {
+			console.line(config.LineWarning, "growing the partition of %s: %v", m.Path, err)
+		}
+	}
+	return device, err
 }
 
 // mount is mount(2). A filesystem that the kernel has mounted there already is

@@ -192,11 +192,17 @@ func judgeData(t *testing.T, disk string, unmounted bool) {
 	from, err := os.Open(disk)
 	must(t, err)
 	defer from.Close()
+	judge(t, io.NewSectionReader(from, e.start, e.length), unmounted)
+}
+
+// judge does that with a copy of any filesystem.
+func judge(t *testing.T, data io.Reader, unmounted bool) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "data")
 	to, err := os.Create(path)
 	must(t, err)
 	defer os.Remove(path)
-	_, err = io.Copy(to, io.NewSectionReader(from, e.start, e.length))
+	_, err = io.Copy(to, data)
 	must(t, errors.Join(err, to.Close()))
 	if !unmounted {
 		out, err := exec.Command("e2fsck", "-f", "-p", path).CombinedOutput()

@@ -18,6 +18,9 @@ const (
 	// is there only when the appliance asks for properties.
 	LineProperties = "properties" // imgbuild: properties 3 on sr0
 
+	// The data filesystem was made, at the first boot: "data made on vdb".
+	LineData = "data"
+
 	// The TCP ports that the guest listens on, other than on its loopback. The
 	// line comes whenever there are new ones.
 	LineListening = "listening" // imgbuild: listening 8080 9990 at 1.934
@@ -63,6 +66,10 @@ type App struct {
 	GID     int      `json:"gid"`
 }
 
+// SeedPath is where the seed of the data filesystem stands, when the data have a
+// disk of their own.
+const SeedPath = "/etc/imgbuild/data.seed"
+
 // PropertiesPath is where the guest's whole OVF environment stands, for the
 // app's eyes only, when there is one.
 const PropertiesPath = "/run/ovf-env.xml"
@@ -95,7 +102,8 @@ const (
 
 // Mount is a filesystem beyond the root and the kernel's own.
 type Mount struct {
-	// Source is "tmpfs" or "PARTUUID=…" of a partition on any disk.
+	// Source is "tmpfs", "PARTUUID=…" of a partition on any disk, or "disk": one
+	// of its own, found by the filesystem that Seed is of.
 	Source   string `json:"source"`
 	Path     string `json:"path"`
 	Type     string `json:"type"`           // "tmpfs", "ext4"
@@ -107,6 +115,9 @@ type Mount struct {
 	// Grow makes the partition and its ext4 filesystem fill the disk at boot,
 	// when they are the last on it and somebody made the disk larger.
 	Grow bool `json:"grow,omitempty"`
+	// Seed is the path of what the filesystem is made from when no disk has it
+	// and one is blank: package seed.
+	Seed string `json:"seed,omitempty"`
 }
 
 // Network says how the first Ethernet device gets its address.
