@@ -21,7 +21,7 @@ cd "$(dirname "$0")/.."
 . bench/lib.sh
 rounds=${1:-5}
 [ $# = 0 ] || shift
-roads=${ROADS:-bios uefi direct pvh uefi/nvme microvm ec2 vmware}
+roads=${ROADS:-bios uefi direct pvh uefi/nvme microvm ec2 vmware vmware-lsi virtualbox ide}
 
 prepare
 build "$dir/out" --update-lock

@@ -63,6 +63,7 @@ type series struct {
 	base    *series     // what it is compared with: itself, for a baseline; nil for none
 	moments []vm.Moment // of the first answer, by round
 	rates   []float64   // answers a second under load, by round
+	spent   []spent     // by round, when init told
 }
 
 // question is what a guest is asked, and after which line of its console.
@@ -227,6 +228,7 @@ func (s *series) boot(ctx context.Context, checks vm.Checks, l loading) (accel v
 			at.Wall, at.CPU = at.Wall-created.Wall, at.CPU-created.CPU
 		}
 		s.moments = append(s.moments, at)
+		s.spent = append(s.spent, spending(report.Timeline)...)
 		accel = report.Accel
 		if l.span == 0 {
 			return nil

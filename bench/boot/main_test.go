@@ -71,18 +71,30 @@ func TestMachines(t *testing.T) {
 	}
 }
 
+func TestSpending(t *testing.T) {
+	t.Parallel()
+	at := func(cpu float64) *vm.Moment { return &vm.Moment{Wall: 1, CPU: cpu} }
+	whole := vm.Timeline{Created: at(2), Up: at(5), Started: at(5.5), Ready: at(9), Answered: at(10)}
+	if got := spending(whole); len(got) != 1 || got[0] != (spent{3, 0.5, 3.5, 1}) {
+		t.Errorf("spending: %v", got)
+	}
+	if got := spending(vm.Timeline{Ready: at(9), Answered: at(10)}); got != nil {
+		t.Errorf("of a guest without init: %v", got)
+	}
+}
+
 // A figure that was measured under emulation is never shown without the word.
 func TestSummarySaysEmulated(t *testing.T) {
 	t.Parallel()
 	base := &series{name: "debian", moments: []vm.Moment{{Wall: 9, CPU: 6}}}
 	base.base = base
 	base.rates = []float64{10}
-	all := []*series{base, {name: "hello", base: base, moments: []vm.Moment{{Wall: 2, CPU: 1}}, rates: []float64{12}}}
+	all := []*series{base, {name: "hello", base: base, moments: []vm.Moment{{Wall: 2, CPU: 1}}, rates: []float64{12}, spent: []spent{{0.25, 0.25, 0.375, 0.125}}}}
 	var out bytes.Buffer
 	if err := summary(&out, "to the first answer", all, vm.TCG); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"emulated", "x4.5", "x6.0", "x1.0", "x1.2"} {
+	for _, want := range []string{"emulated", "x4.5", "x6.0", "x1.0", "x1.2", "0.38 (0.38-0.38)"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the summary lacks %q:\n%s", want, out.String())
 		}

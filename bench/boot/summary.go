@@ -33,7 +33,7 @@ func summary(out io.Writer, what string, all []*series, accel vm.Accel) error {
 		fmt.Fprintf(tw, "%s\t%v\tx%.1f\t%v\tx%.1f\n", s.name,
 			w, baseWall.median/w.median, p, baseCPU.median/p.median)
 	}
-	if err := tw.Flush(); err != nil || len(all[0].rates) == 0 {
+	if err := errors.Join(tw.Flush(), spendings(out, all)); err != nil || len(all[0].rates) == 0 {
 		return err
 	}
 	fmt.Fprintf(tw, "\nunder load (%s)\tanswers a second\tbaseline\n", how)
