@@ -23,9 +23,14 @@ type loading struct {
 	span    time.Duration // that counts
 }
 
-// run returns how many answers a second come from an address. A wrong answer, or
-// none, is an error: a guest that fails under load has no rate.
-func (l loading) run(ctx context.Context, addr string) (float64, error) {
+// rate is how many answers came, by the clock and by the processor time of QEMU,
+// which says more on a machine that does other work.
+type rate struct{ second, cpuSecond float64 }
+
+// run returns at what rate answers come from an address. A wrong answer, or
+// none, is an error: a guest that fails under load has no rate. cpu tells the
+// CPU-seconds that the guest has used.
+func (l loading) run(ctx context.Context, addr string, cpu func() float64) (rate, error) {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: l.clients}, Timeout: time.Minute}
 	defer client.CloseIdleConnections()
 	ask := func() error { return l.get(client, "http://"+addr+l.page) }
@@ -57,13 +62,14 @@ func (l loading) run(ctx context.Context, addr string) (float64, error) {
 	defer all.Wait()
 	defer close(quit)
 	if err := pause(ctx, l.warm, failed); err != nil {
-		return 0, err
+		return rate{}, err
 	}
-	before, begin := answers.Load(), time.Now()
+	before, begin, used := answers.Load(), time.Now(), cpu()
 	if err := pause(ctx, l.span, failed); err != nil {
-		return 0, err
+		return rate{}, err
 	}
-	return float64(answers.Load()-before) / time.Since(begin).Seconds(), nil
+	n := float64(answers.Load() - before)
+	return rate{n / time.Since(begin).Seconds(), n / max(cpu()-used, 0.01)}, nil
 }
 
 // pause waits for d, or for the first failure.

@@ -50,9 +50,10 @@ func TestLoad(t *testing.T) {
 	} {
 		l := l
 		test.l(&l)
-		rate, err := l.run(t.Context(), test.addr)
-		if (err == nil) != test.ok || test.ok && rate <= 0 {
-			t.Errorf("%s: %f answers a second, %v", name, rate, err)
+		used := 0.0
+		got, err := l.run(t.Context(), test.addr, func() float64 { used += 2; return used })
+		if (err == nil) != test.ok || test.ok && (got.second <= 0 || got.cpuSecond <= 0) {
+			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
 }

@@ -62,7 +62,7 @@ type series struct {
 	options vm.Options
 	base    *series     // what it is compared with: itself, for a baseline; nil for none
 	moments []vm.Moment // of the first answer, by round
-	rates   []float64   // answers a second under load, by round
+	rates   []rate      // under load, by round
 	spent   []spent     // by round, when init told
 }
 
@@ -142,7 +142,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 			m := s.moments[round]
 			fmt.Fprintf(out, "round %d  %6.2f s  %6.2f CPU-seconds", round+1, m.Wall, m.CPU)
 			if q.span > 0 {
-				fmt.Fprintf(out, "  %7.1f answers a second", s.rates[round])
+				fmt.Fprintf(out, "  %7.1f answers a second, %7.1f a CPU-second", s.rates[round].second, s.rates[round].cpuSecond)
 			}
 			fmt.Fprintf(out, "  %s\n", s.name)
 		}
@@ -234,8 +234,8 @@ func (s *series) boot(ctx context.Context, checks vm.Checks, l loading) (accel v
 			return nil
 		}
 		addr, _ := r.Addr(l.port)
-		rate, err := l.run(ctx, addr)
-		s.rates = append(s.rates, rate)
+		got, err := l.run(ctx, addr, func() float64 { return r.Now().CPU })
+		s.rates = append(s.rates, got)
 		return err
 	})
 }

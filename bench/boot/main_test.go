@@ -88,13 +88,13 @@ func TestSummarySaysEmulated(t *testing.T) {
 	t.Parallel()
 	base := &series{name: "debian", moments: []vm.Moment{{Wall: 9, CPU: 6}}}
 	base.base = base
-	base.rates = []float64{10}
-	all := []*series{base, {name: "hello", base: base, moments: []vm.Moment{{Wall: 2, CPU: 1}}, rates: []float64{12}, spent: []spent{{0.25, 0.25, 0.375, 0.125}}}}
+	base.rates = []rate{{10, 20}}
+	all := []*series{base, {name: "hello", base: base, moments: []vm.Moment{{Wall: 2, CPU: 1}}, rates: []rate{{12, 26}}, spent: []spent{{0.25, 0.25, 0.375, 0.125}}}}
 	var out bytes.Buffer
 	if err := summary(&out, "to the first answer", all, vm.TCG); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"emulated", "x4.5", "x6.0", "x1.0", "x1.2", "0.38 (0.38-0.38)"} {
+	for _, want := range []string{"emulated", "x4.5", "x6.0", "x1.0", "x1.2", "x1.3", "0.38 (0.38-0.38)"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the summary lacks %q:\n%s", want, out.String())
 		}

@@ -36,19 +36,21 @@ func summary(out io.Writer, what string, all []*series, accel vm.Accel) error {
 	if err := errors.Join(tw.Flush(), spendings(out, all)); err != nil || len(all[0].rates) == 0 {
 		return err
 	}
-	fmt.Fprintf(tw, "\nunder load (%s)\tanswers a second\tbaseline\n", how)
+	fmt.Fprintf(tw, "\nunder load (%s)\tanswers a second\tbaseline\ta CPU-second\tbaseline\n", how)
 	for _, s := range all {
-		r := spread(s.rates, same)
+		r, p := spread(s.rates, bySecond), spread(s.rates, byProcessor)
 		if s.base == nil {
-			fmt.Fprintf(tw, "%s\t%v\t\n", s.name, r)
+			fmt.Fprintf(tw, "%s\t%v\t\t%v\t\n", s.name, r, p)
 			continue
 		}
-		fmt.Fprintf(tw, "%s\t%v\tx%.1f\n", s.name, r, r.median/spread(s.base.rates, same).median)
+		fmt.Fprintf(tw, "%s\t%v\tx%.1f\t%v\tx%.1f\n", s.name, r, r.median/spread(s.base.rates, bySecond).median,
+			p, p.median/spread(s.base.rates, byProcessor).median)
 	}
 	return tw.Flush()
 }
 
-func same(rate float64) float64     { return rate }
+func bySecond(r rate) float64       { return r.second }
+func byProcessor(r rate) float64    { return r.cpuSecond }
 func wall(m vm.Moment) float64      { return m.Wall }
 func processor(m vm.Moment) float64 { return m.CPU }
 
