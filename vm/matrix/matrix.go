@@ -70,7 +70,7 @@ func Test(ctx context.Context, o Options) (*Result, error) {
 	for i, t := range o.Targets {
 		var err error
 		if machines[i], err = vm.New(t.Fill(o.Machine)); err != nil {
-			return nil, fmt.Errorf("target %s: %w", t.Name, err)
+			return nil, fault.New(fault.Usage, fmt.Errorf("target %s: %w", t.Name, err), "name other targets, or flags that fit this one")
 		}
 	}
 	checks := vm.Checks{List: patient(o.Checks.List, o.Patience), Ready: o.Checks.Ready}
