@@ -13,8 +13,8 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/imgbuild/imgbuild/builder"
-	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/builder/local"
+	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/recipes"
@@ -73,7 +73,7 @@ func (s *Session) export(ctx context.Context, x *local.Execution, dir *output.Di
 		Name: r.Name, Version: r.Version, Recipe: string(s.Recipe.Digest),
 		Disk: results[StageScrub]["disk"].Digest.String(), Epoch: s.Options.Epoch.Unix(), Cmdline: s.Build.Cmdline,
 		Memory: int64(r.Guest.Memory), CPUs: r.Guest.CPUs, Ports: r.App.Ports, Properties: propertyKeys(r.OVF), Checks: r.Test,
-		Second: r.Disk.Data.OnSecond(),
+		Second:   r.Disk.Data.OnSecond(),
 		Settings: settings,
 	}
 	if old := previous(dir, r.Name); old != nil && old.same(result, dir) {

@@ -49,3 +49,35 @@ func TestReadBack(t *testing.T) {
 		}
 	}
 }
+
+// TestReadBackFurther has a second, blank disk, in the formats that describe one.
+func TestReadBackFurther(t *testing.T) {
+	audited := disk.NewMemory(4 << 20)
+	if _, err := audited.WriteAt([]byte{1}, 3<<20); err != nil {
+		t.Fatal(err)
+	}
+	further := []disk.Reader{disk.NewMemory(16 << 20)}
+	appliance := outputtest.Appliance()
+	appliance.Disks = further
+	for _, format := range []string{"ova", "ovf", "ovm", "xva"} {
+		s, err := formats.Select(format, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir, err := output.OpenDir(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		judged := 0
+		_, err = output.Write(t.Context(), appliance, audited, dir.Checked(func(path, _ string) error {
+			judged++
+			if readBack(t.Context(), audited, nil, path) == nil {
+				t.Errorf("%s: a disk that is not expected passes", format)
+			}
+			return readBack(t.Context(), audited, further, path)
+		}), []output.Selected{s}, nil)
+		if err != nil || judged != 1 {
+			t.Errorf("%s: %d files judged: %v", format, judged, err)
+		}
+	}
+}
