@@ -85,6 +85,8 @@ const (
 	// RAMEFI is an EFI program that holds the kernel and RAM; an empty file as
 	// with EFI.
 	RAMEFI Part = "ram-efi"
+	// ISO is an image of a CD that boots the appliance into memory.
+	ISO Part = "iso"
 )
 
 // Asks is a format that asks for parts of the appliance.

@@ -22,6 +22,7 @@ const (
 	mediaTypeConfig    = "application/vnd.imgbuild.kernel.config.v1"
 	mediaTypeEFI       = "application/vnd.imgbuild.efi.v1"
 	mediaTypeBootCode  = "application/vnd.imgbuild.bootcode.v1"
+	mediaTypeISO       = "application/vnd.efi.iso"
 	mediaTypeJar       = "application/java-archive"
 	mediaTypeText      = "text/plain"
 	mediaTypeJSON      = "application/json"

@@ -130,6 +130,9 @@ func (o Options) makeBoot(ctx context.Context, w *builder.Work) (builder.Outputs
 	if err := writeFAT(ctx, w, image, p, files); err != nil {
 		return nil, err
 	}
+	if err := runTool(ctx, w, atEpoch(p.Epoch), "syslinux", "-i", image); err != nil {
+		return nil, err
+	}
 	desc, err := putImage(ctx, w, image)
 	if err != nil {
 		return nil, err
@@ -156,7 +159,7 @@ func bootFiles(ctx context.Context, w *builder.Work, cmdline string) (map[string
 	initramfs, paravirtual := len(in["initramfs"]) > 0, len(in["paravirtual"]) > 0
 	files := map[string][]byte{
 		"vmlinuz":      in["kernel"],
-		"syslinux.cfg": []byte(syslinuxMenu(cmdline, initramfs)),
+		"syslinux.cfg": []byte(syslinuxMenu("", cmdline, initramfs)),
 		grubConfig:     []byte(grubMenu(cmdline, initramfs, paravirtual)),
 	}
 	for role, path := range map[string]string{
@@ -171,13 +174,14 @@ func bootFiles(ctx context.Context, w *builder.Work, cmdline string) (map[string
 	return files, nil
 }
 
-// syslinuxMenu is the whole configuration of SYSLINUX: no prompt, no menu.
-func syslinuxMenu(cmdline string, initramfs bool) string {
+// syslinuxMenu is the whole configuration of SYSLINUX: no prompt, no menu. The
+// kernel lies in the folder dir.
+func syslinuxMenu(dir, cmdline string, initramfs bool) string {
 	initrd := ""
 	if initramfs {
-		initrd = "  INITRD /initramfs\n"
+		initrd = "  INITRD " + dir + "/initramfs\n"
 	}
-	return "DEFAULT appliance\nPROMPT 0\nTIMEOUT 0\nLABEL appliance\n  LINUX /vmlinuz\n" + initrd + "  APPEND " + cmdline + "\n"
+	return "DEFAULT appliance\nPROMPT 0\nTIMEOUT 0\nLABEL appliance\n  LINUX " + dir + "/vmlinuz\n" + initrd + "  APPEND " + cmdline + "\n"
 }
 
 // grubConfig is where GRUB-for-Xen looks for its menu.

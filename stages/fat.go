@@ -15,7 +15,7 @@ import (
 )
 
 // writeFAT makes a FAT16 image with mkfs.fat and mtools, which need neither a
-// mount nor root, and installs SYSLINUX in it. All times in it are the epoch.
+// mount nor root. All times in it are the epoch.
 func writeFAT(ctx context.Context, w *builder.Work, image string, p bootParams, files map[string][]byte) error {
 	size := p.Size
 	if size == 0 {
@@ -32,10 +32,7 @@ func writeFAT(ctx context.Context, w *builder.Work, image string, p bootParams, 
 	if err != nil {
 		return fmt.Errorf("making room for the boot partition: %w", err)
 	}
-	// mtools and mkfs.fat honour SOURCE_DATE_EPOCH and would otherwise write
-	// local time.
-	env := []string{"SOURCE_DATE_EPOCH=" + strconv.FormatInt(p.Epoch, 10), "TZ=UTC", "MTOOLS_SKIP_CHECK=1"}
-	run := func(name string, args ...string) error { return runTool(ctx, w, env, name, args...) }
+	run := func(name string, args ...string) error { return runTool(ctx, w, atEpoch(p.Epoch), name, args...) }
 	if err := run("mkfs.fat", "-F", "16", "--invariant", "-i", p.Serial, "-n", "IMGBUILD", image); err != nil {
 		return err
 	}
@@ -56,7 +53,14 @@ func writeFAT(ctx context.Context, w *builder.Work, image string, p bootParams, 
 			return fmt.Errorf("writing %s, %d bytes, to a boot partition of %d bytes: %w", name, len(files[name]), size, err)
 		}
 	}
-	return run("syslinux", "-i", image)
+	return nil
+}
+
+// atEpoch is the environment of programs that put times into what they make:
+// mtools, mkfs.fat, syslinux and xorriso honour SOURCE_DATE_EPOCH, and would
+// otherwise write local time.
+func atEpoch(seconds int64) []string {
+	return []string{"SOURCE_DATE_EPOCH=" + strconv.FormatInt(seconds, 10), "TZ=UTC", "MTOOLS_SKIP_CHECK=1"}
 }
 
 func mkdirFAT(run func(string, ...string) error, image, dir string, made map[string]bool) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -98,4 +99,9 @@ func (s *set) parts(b *Build, make map[output.Part]func() builder.Input) {
 			}
 		}
 	}
+}
+
+// asksFor reports whether an output of the recipe asks for a part.
+func asksFor(r *recipes.Recipe, part output.Part) bool {
+	return slices.ContainsFunc(r.Outputs, func(o recipes.Output) bool { return slices.Contains(formats.Parts(o.Format), part) })
 }

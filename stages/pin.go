@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/imgbuild/imgbuild/fault"
+	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/recipes"
 	"github.com/imgbuild/imgbuild/stages/apt"
 	"github.com/imgbuild/imgbuild/stages/files"
@@ -120,6 +121,9 @@ var kernelPackages = regexp.MustCompile(`^linux-image-`)
 // requests are the groups of packages that a recipe needs.
 func requests(r *recipes.Recipe) []request {
 	list := []request{only(groupSyslinux, "", "syslinux-common"), only(groupStub, "", "systemd-boot-efi")}
+	if asksFor(r, output.ISO) {
+		list = append(list, only(groupIsolinux, "outputs", "isolinux"))
+	}
 	if u := r.Kernel.Universal; u != nil {
 		list = append(list, request{sourceGroup(u.Series), "kernel.universal.series", func(ctx context.Context, c *apt.Client) ([]recipes.LockedPackage, error) {
 			return c.KernelSource(ctx, u.Series)

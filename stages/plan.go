@@ -63,11 +63,10 @@ func (o Options) Plan(ctx context.Context) (*Build, error) {
 	s.proof(scrub)
 	s.audit(scrub)
 	s.parts(b, map[output.Part]func() builder.Input{
-		output.EFI: func() builder.Input { return from(efi, "program") },
-		output.RAM: func() builder.Input { return from(s.ram(kernel, b.Layers), "initramfs") },
-		output.RAMEFI: func() builder.Input {
-			return from(s.efi("ram efi", inRAM(kernel, s.ram(kernel, b.Layers)), b.RAMCmdline), "program")
-		},
+		output.EFI:    func() builder.Input { return from(efi, "program") },
+		output.RAM:    func() builder.Input { return from(s.ram(kernel, b.Layers), "initramfs") },
+		output.RAMEFI: func() builder.Input { return from(s.ramEFI(b, kernel), "program") },
+		output.ISO:    func() builder.Input { return from(s.iso(b, kernel), "image") },
 	})
 	if s.err != nil {
 		return nil, s.err
@@ -113,6 +112,7 @@ func (o Options) Runners() map[string]builder.Runner {
 		kindBoot:          o.makeBoot,
 		kindRoot:          o.makeRoot,
 		kindRAM:           o.makeRAM,
+		kindISO:           o.makeISO,
 		kindData:          o.makeData,
 		kindSeed:          o.makeSeed,
 		kindDisk:          o.makeDisk,

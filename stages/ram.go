@@ -63,6 +63,16 @@ func inRAM(kernelInputs []builder.Input, ram string) []builder.Input {
 	return []builder.Input{kernelInputs[0], {Role: "initramfs", Stage: ram, Output: "initramfs"}}
 }
 
+// ramEFI adds the stage that makes the EFI program of an appliance without a
+// disk.
+func (s *set) ramEFI(b *Build, kernelInputs []builder.Input) string {
+	const name = "ram efi"
+	if s.has(name) {
+		return name
+	}
+	return s.efi(name, inRAM(kernelInputs, s.ram(kernelInputs, b.Layers)), b.RAMCmdline)
+}
+
 // makeRAM is the runner.
 func (o Options) makeRAM(ctx context.Context, w *builder.Work) (builder.Outputs, error) {
 	p, err := params[ramParams](w)

@@ -28,6 +28,7 @@ var tools = map[string]builder.Tool{
 	"syslinux":   {Name: "syslinux", Package: "syslinux", VersionArgs: []string{"--version"}},
 	"strip":      {Name: "strip", Package: "binutils", VersionArgs: []string{"--version"}},
 	"xz":         {Name: "xz", Package: "xz-utils", VersionArgs: []string{"--version"}},
+	"xorriso":    {Name: "xorriso", Package: "xorriso", VersionArgs: []string{"--version"}},
 	"fakeroot":   {Name: "fakeroot", Package: "fakeroot", VersionArgs: []string{"--version"}},
 }
 

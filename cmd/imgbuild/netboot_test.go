@@ -34,24 +34,41 @@ func TestNetboot(t *testing.T) {
 		"simple.ipxe":        nil,
 		"simple-netboot.efi": {"-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"},
 	} {
-		t.Run(file, func(t *testing.T) { fromNetwork(t, out, file, firmware) })
+		t.Run(file, func(t *testing.T) {
+			inMemory(t, ",tftp="+out+",bootfile="+file, append([]string{"-boot", "n"}, firmware...))
+		})
 	}
 }
 
-// fromNetwork boots a file by the ROM of QEMU's network card, which is iPXE's,
-// and gets the app's answer.
-func fromNetwork(t *testing.T, dir, file string, firmware []string) {
+// TestISO boots a CD, and the same image as a disk, which is how a USB stick has
+// it.
+func TestISO(t *testing.T) {
+	out := simpleAppliance(t, "[iso]")
+	image := filepath.Join(out, "simple.iso")
+	uefi := []string{"-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"}
+	for name, args := range map[string][]string{
+		"BIOS": {"-cdrom", image, "-boot", "d"}, "UEFI": append([]string{"-cdrom", image}, uefi...),
+		"stick": {"-drive", "format=raw,readonly=on,file=" + image, "-boot", "c"},
+	} {
+		t.Run(name, func(t *testing.T) { inMemory(t, "", args) })
+	}
+}
+
+// inMemory boots an appliance that has no disk in QEMU and gets the app's
+// answer. Its network card has the ROM of iPXE.
+func inMemory(t *testing.T, network string, args []string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := l.Addr().String()
 	l.Close()
-	args := append([]string{
+	args = append([]string{
 		"-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-cpu", "max", "-m", "512",
-		"-netdev", fmt.Sprintf("user,id=net,tftp=%s,bootfile=%s,hostfwd=tcp:%s-:8080", dir, file, addr),
-		"-device", "virtio-net-pci,netdev=net,bootindex=0", "-device", "virtio-rng-pci",
-	}, firmware...)
+		"-netdev", fmt.Sprintf("user,id=net,hostfwd=tcp:%s-:8080%s", addr, network),
+		"-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci",
+	}, args...)
 	cmd := exec.CommandContext(t.Context(), disktest.Program(t, "qemu-system-x86_64", "qemu-system-x86"), args...)
 	var console strings.Builder
 	cmd.Stdout, cmd.Stderr = &console, &console

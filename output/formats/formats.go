@@ -11,6 +11,7 @@ import (
 	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/output/azure"
 	"github.com/imgbuild/imgbuild/output/gcp"
+	"github.com/imgbuild/imgbuild/output/iso"
 	"github.com/imgbuild/imgbuild/output/kernel"
 	"github.com/imgbuild/imgbuild/output/kubevirt"
 	"github.com/imgbuild/imgbuild/output/libvirt"
@@ -36,6 +37,7 @@ func All() []output.Format {
 	list := []output.Format{
 		azure.Format{},
 		gcp.Format{},
+		iso.Format{},
 		kernel.Format{},
 		kubevirt.Format{},
 		libvirt.Format{},
