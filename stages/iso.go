@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/imgbuild/imgbuild/builder"
@@ -60,10 +61,6 @@ func (s *set) iso(b *Build, kernelInputs []builder.Input) string {
 	})
 }
 
-// elToritoLimit is the most that the catalog tells of an image: 65535 sectors
-// (El Torito 1.0, figure 4, "Sector Count").
-const elToritoLimit = 65535 * 512
-
 // makeISO is the runner.
 func (o Options) makeISO(ctx context.Context, w *builder.Work) (builder.Outputs, error) {
 	p, err := params[isoParams](w)
@@ -82,6 +79,7 @@ func (o Options) makeISO(ctx context.Context, w *builder.Work) (builder.Outputs,
 	args := []string{
 		"-as", "mkisofs", "-quiet", "-r", "-V", p.Volume, "-o", image,
 		"-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table",
+		"--set_all_file_dates", "=" + strconv.FormatInt(p.Epoch, 10),
 		"-eltorito-alt-boot", "-e", "boot/efi.img", "-no-emul-boot",
 		"-isohybrid-mbr", filepath.Join(loader, pathIsohybrid), "-isohybrid-gpt-basdat",
 		tree,
@@ -139,21 +137,9 @@ func (p isoParams) fill(ctx context.Context, w *builder.Work, tree, loader strin
 			return err
 		}
 	}
-	return p.fillEFI(ctx, w, filepath.Join(tree, "boot/efi.img"), program)
-}
-
-// fillEFI makes the filesystem that UEFI looks into.
-func (p isoParams) fillEFI(ctx context.Context, w *builder.Work, image string, program []byte) error {
+	// What UEFI looks into. Of an image above 65535 sectors xorriso tells the
+	// catalog none, and UEFI reads on to the end of the CD then (UEFI
+	// Specification 2.10, 13.3.2.1).
 	files := map[string][]byte{"EFI/BOOT/BOOTX64.EFI": program}
-	if err := writeFAT(ctx, w, image, bootParams{Serial: p.Serial, Epoch: p.Epoch}, files); err != nil {
-		return err
-	}
-	info, err := os.Stat(image)
-	if err != nil {
-		return err
-	}
-	if info.Size() > elToritoLimit {
-		w.Warn("UEFI does not start the appliance from a CD, only from a USB stick: the image for it has %d bytes, and a CD tells of %d at most", info.Size(), elToritoLimit)
-	}
-	return nil
+	return writeFAT(ctx, w, filepath.Join(tree, "boot/efi.img"), bootParams{Serial: p.Serial, Epoch: p.Epoch}, files)
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/imgbuild/imgbuild/vm"
 )
 
-// simpleAppliance builds the appliance that is built soonest, with these
-// outputs, and returns their folder.
-func simpleAppliance(t *testing.T, outputs string) string {
+// simpleAppliance builds the appliance that is built soonest, with these flags and
+// outputs, and returns the folder of these.
+func simpleAppliance(t *testing.T, outputs string, more ...string) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("it builds and boots")
@@ -29,7 +29,8 @@ func simpleAppliance(t *testing.T, outputs string) string {
 	if err := os.WriteFile(recipe, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	imgbuild(t, "build", recipe, "-o", filepath.Join(dir, "out"), "--set", "app.args=[':8080']", "--set", "app.ports=[8080]")
+	args := []string{"build", recipe, "-o", filepath.Join(dir, "out"), "--set", "app.args=[':8080']", "--set", "app.ports=[8080]"}
+	imgbuild(t, append(args, more...)...)
 	return filepath.Join(dir, "out")
 }
 

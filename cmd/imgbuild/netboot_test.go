@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,16 +44,44 @@ func TestNetboot(t *testing.T) {
 }
 
 // TestISO boots a CD, and the same image as a disk, which is how a USB stick has
-// it.
+// it. The appliance is larger than what the catalog of a CD can tell.
 func TestISO(t *testing.T) {
-	out := simpleAppliance(t, "[iso]")
+	noise := filepath.Join(t.TempDir(), "noise")
+	large := make([]byte, 27<<20)
+	rand.NewChaCha8([32]byte{}).Read(large)
+	if err := os.WriteFile(noise, large, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := simpleAppliance(t, "[iso]", "--set", "files=[{source: '"+noise+"', path: /opt/noise}]")
 	image := filepath.Join(out, "simple.iso")
+	t.Run("judges", func(t *testing.T) { judgeISO(t, image) })
 	uefi := []string{"-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"}
+	cd := []string{"-cdrom", image, "-boot", "d"}
+	stick := []string{"-drive", "if=none,id=stick,format=raw,snapshot=on,file=" + image, "-device", "qemu-xhci", "-device", "usb-storage,drive=stick,bootindex=0"}
 	for name, args := range map[string][]string{
-		"BIOS": {"-cdrom", image, "-boot", "d"}, "UEFI": append([]string{"-cdrom", image}, uefi...),
-		"stick": {"-drive", "format=raw,readonly=on,file=" + image, "-boot", "c"},
+		"BIOS": cd, "UEFI": slices.Concat(cd, uefi), "stick by BIOS": stick, "stick by UEFI": slices.Concat(stick, uefi),
 	} {
 		t.Run(name, func(t *testing.T) { inMemory(t, "", args) })
+	}
+}
+
+// judgeISO lets others read the image: its name, its two ways to boot, its files,
+// whose times are the epoch.
+func judgeISO(t *testing.T, image string) {
+	text := disktest.Run(t, disktest.Program(t, "xorriso", "xorriso"), "-indev", image, "-report_el_torito", "plain", "-report_system_area", "plain")
+	for _, want := range []string{
+		`(?m)^Volume id +: 'SIMPLE'$`, `BIOS  y   none  0x0000  0x00      4 `, `UEFI  y   none  0x0000  0x00      0 `, `(?m)^El Torito img path : +2 +/boot/efi.img$`,
+		`isohybrid`,
+	} {
+		if !regexp.MustCompile(want).MatchString(text) {
+			t.Errorf("%s does not match xorriso's report:\n%s", want, text)
+		}
+	}
+	list := disktest.Run(t, disktest.Program(t, "isoinfo", "genisoimage"), "-l", "-R", "-i", image)
+	for _, name := range []string{"vmlinuz", "initramfs", "efi.img", "isolinux.cfg", "isolinux.bin", "ldlinux.c32"} {
+		if !regexp.MustCompile(`(?m) Jan +1 1980 .* ` + regexp.QuoteMeta(name) + ` *$`).MatchString(list) {
+			t.Errorf("%s is not there with its time:\n%s", name, list)
+		}
 	}
 }
 
