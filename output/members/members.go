@@ -52,34 +52,44 @@ func Is(r io.ReaderAt) bool {
 // Index lists the regular files of the archive in the n bytes of r, in their
 // order. Only headers are read.
 func Index(r io.ReaderAt, n int64) ([]Member, error) {
+	list, _, err := index(r, n)
+	return list, err
+}
+
+// index lists the regular files, and the links among them.
+func index(r io.ReaderAt, n int64) ([]Member, []link, error) {
 	section := io.NewSectionReader(r, 0, n)
 	// The reader of headers takes whole blocks and looks no further: where it
 	// stands is where the content begins.
 	t := tar.NewReader(section)
 	var list []Member
+	var links []link
 	for count := 0; ; count++ {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
-			return list, nil
+			return list, links, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading member %d of the archive: %w", count, err)
+			return nil, nil, fmt.Errorf("reading member %d of the archive: %w", count, err)
 		}
 		if count == Max {
-			return nil, fmt.Errorf("the archive has more than %d members", Max)
+			return nil, nil, fmt.Errorf("the archive has more than %d members", Max)
+		}
+		if target, ok := linked(h); ok {
+			links = append(links, link{clean(h.Name), target})
 		}
 		if h.Typeflag != tar.TypeReg && h.Typeflag != tar.TypeGNUSparse {
 			continue
 		}
 		off, err := section.Seek(0, io.SeekCurrent)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if sparse(h) {
-			return nil, fmt.Errorf("%s is %w", h.Name, ErrSparse)
+			return nil, nil, fmt.Errorf("%s is %w", h.Name, ErrSparse)
 		}
 		if h.Size < 0 || h.Size > n-off {
-			return nil, fmt.Errorf("%s has %d bytes, the archive ends %d bytes behind its beginning", h.Name, h.Size, n-off)
+			return nil, nil, fmt.Errorf("%s has %d bytes, the archive ends %d bytes behind its beginning", h.Name, h.Size, n-off)
 		}
 		list = append(list, Member{Name: clean(h.Name), Off: off, Size: h.Size})
 	}

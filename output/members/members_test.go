@@ -105,7 +105,7 @@ func FuzzIndex(f *testing.F) {
 	f.Add(archive(f, "a.ovf", "b"))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, p []byte) {
-		list, err := members.Index(bytes.NewReader(p), int64(len(p)))
+		list, err := members.Linked(bytes.NewReader(p), int64(len(p)))
 		if err != nil {
 			return
 		}

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/imgbuild/imgbuild/disk"
+	"github.com/imgbuild/imgbuild/disk/packed"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output/layout"
 	"github.com/imgbuild/imgbuild/output/members"
@@ -21,14 +24,17 @@ import (
 const (
 	maxImages = 4096 // of a layout
 	maxLayers = 1024 // of an image
+
+	// maxUnpacked is the most that an archive may be unpacked into, in bytes.
+	maxUnpacked = 1 << 40
 )
 
 // images are those of a layout, and their blobs.
 type images struct {
 	*layout.Layout
-	path    string
-	archive *os.File // nil for a folder
-	list    []ocispec.Descriptor
+	path string
+	held []io.Closer
+	list []ocispec.Descriptor
 	// made are documents that the layout itself does not hold, placed the names
 	// of blobs that it holds under other names than those of their digests.
 	made   map[digest.Digest][]byte
@@ -51,8 +57,9 @@ func split(ref string) (path, tag string) {
 // as long as reading them.
 func openImages(ctx context.Context, path string) (*images, error) {
 	l := &images{path: path, made: map[digest.Digest][]byte{}, placed: map[digest.Digest]string{}}
-	if err := l.open(); err != nil {
-		return nil, nil // it may be a file of another kind
+	if err := l.open(ctx); err != nil {
+		// It may be a file of another kind.
+		return nil, errors.Join(ctx.Err(), l.Close())
 	}
 	read := l.readIndex
 	if !l.has(layout.IndexName) {
@@ -71,7 +78,7 @@ func openImages(ctx context.Context, path string) (*images, error) {
 }
 
 // open opens the folder or the archive.
-func (l *images) open() error {
+func (l *images) open(ctx context.Context) error {
 	info, err := os.Stat(l.path)
 	if err != nil {
 		return err
@@ -83,31 +90,54 @@ func (l *images) open() error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is no regular file", l.path)
 	}
-	f, err := os.Open(l.path)
+	f, err := disk.OpenFile(l.path)
 	if err != nil {
 		return err
 	}
+	l.held = append(l.held, f)
 	if !members.Is(f) {
-		err = fmt.Errorf("%s is no archive", l.path)
+		if f, err = l.unpack(ctx, f); err != nil {
+			return err
+		}
 	}
-	var list []members.Member
-	if err == nil {
-		list, err = members.Index(f, info.Size())
-	}
+	list, err := members.Linked(f, f.Size())
 	if err != nil {
-		return errors.Join(err, f.Close())
+		return err
 	}
-	l.Layout, l.archive = layout.Archive(f, list), f
+	l.Layout = layout.Archive(f, list)
 	return nil
+}
+
+// unpack unpacks an archive that is compressed as a whole. What is compressed
+// and no archive is left alone.
+func (l *images) unpack(ctx context.Context, f *disk.File) (*disk.File, error) {
+	stream, err := packed.Stream(ctx, f, f.Size())
+	if err != nil {
+		return nil, err
+	}
+	first := make([]byte, 512)
+	n, err := io.ReadFull(stream, first)
+	stream.Close()
+	if !members.Is(bytes.NewReader(first[:n])) {
+		return nil, errors.Join(fmt.Errorf("%s is no archive", l.path), err)
+	}
+	plain, err := packed.Open(ctx, f, f.Size(), maxUnpacked, nil)
+	if err == nil {
+		l.held = append(l.held, plain)
+	}
+	return plain, err
 }
 
 // Close closes the folder or the archive.
 func (l *images) Close() error {
-	err := l.Layout.Close()
-	if l.archive != nil {
-		err = errors.Join(err, l.archive.Close())
+	var errs []error
+	if l.Layout != nil {
+		errs = append(errs, l.Layout.Close())
 	}
-	return err
+	for _, c := range l.held {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // has reports whether there is a file of that name.

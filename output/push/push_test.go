@@ -83,8 +83,10 @@ func TestImages(t *testing.T) {
 	skopeo(t, "copy", "--preserve-digests", "oci-archive:"+made, "oci:"+dir+"/layout:1")
 	skopeo(t, "copy", "--preserve-digests", "oci-archive:"+made, "oci:"+dir+"/layout:2")
 	skopeo(t, "copy", "oci-archive:"+made, "docker-archive:"+dir+"/saved.tar:team/hello:7")
+	linked := relinked(t, dir+"/saved.tar")
 	digests := map[string]string{}
 	for tag, path := range map[string]string{
+		"linked": linked, "linked-tagged": linked + ":7",
 		"archive": made, "folder": dir + "/layout", "tagged": dir + "/layout:1", "saved": dir + "/saved.tar", "saved-tagged": dir + "/saved.tar:7",
 	} {
 		var done, total int64
@@ -106,7 +108,7 @@ func TestImages(t *testing.T) {
 			t.Errorf("%s: the second time:\n%s", tag, diff)
 		}
 	}
-	if digests["saved"] != digests["saved-tagged"] || digests["folder"] != digests["tagged"] {
+	if digests["saved"] != digests["saved-tagged"] || digests["linked"] != digests["linked-tagged"] || digests["folder"] != digests["tagged"] {
 		t.Errorf("the digests are %v", digests)
 	}
 	index, err := os.ReadFile(dir + "/back/index.json")
@@ -115,6 +117,37 @@ func TestImages(t *testing.T) {
 			t.Errorf("%s came back as %s, %v; want %s", tag, index, err, d)
 		}
 	}
+}
+
+// relinked makes another archive of what docker save wrote: compressed, with one
+// of its layers compressed as well, and the other one behind a symbolic link, as
+// images have it that share a layer.
+func relinked(t *testing.T, saved string) string {
+	t.Helper()
+	dir := t.TempDir()
+	tar := disktest.Program(t, "tar", "tar")
+	disktest.Run(t, tar, "-C", dir, "-xf", saved)
+	text, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []struct{ Layers []string }
+	if err := json.Unmarshal(text, &list); err != nil || len(list) != 1 || len(list[0].Layers) != 2 {
+		t.Fatalf("%v: %s", err, text)
+	}
+	first, second := filepath.Join(dir, list[0].Layers[0]), filepath.Join(dir, list[0].Layers[1])
+	disktest.Run(t, disktest.Program(t, "gzip", "gzip"), "-n", second)
+	for _, err := range []error{
+		os.Rename(second+".gz", second), os.Mkdir(filepath.Join(dir, "other"), 0o755), os.Rename(first, filepath.Join(dir, "other", "layer.tar")),
+		os.Symlink("other/layer.tar", first),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	archive := filepath.Join(t.TempDir(), "linked.tar.gz")
+	disktest.Run(t, tar, "-C", dir, "-czf", archive, ".")
+	return archive
 }
 
 // TestPlatforms pushes an index: all platforms come with it, by digest, and the

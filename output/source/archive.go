@@ -45,6 +45,9 @@ func (s *Source) openArchive(ctx context.Context, r disk.Reader, kind packed.Kin
 	case has(func(name string) bool { return name == layout.IndexName }):
 		return s.openLayout(ctx, layout.Archive(r, list), "oci"+suffix(kind))
 	case has(func(name string) bool { return name == layout.SaveName }):
+		if list, err = members.Linked(r, r.Size()); err != nil {
+			return err
+		}
 		return s.openLayout(ctx, layout.Archive(r, list), "docker"+suffix(kind))
 	}
 	for _, m := range list {
