@@ -27,7 +27,7 @@ type convertFlags struct {
 func (c *cli) convertCommand() *cobra.Command {
 	var f convertFlags
 	cmd := &cobra.Command{
-		Use:   "convert IN OUT",
+		Use:   "convert IN... OUT",
 		Short: "Turn an image into another format",
 		Long: `Convert turns a disk (raw, qcow2, VMDK, VHD, VHDX) into another container or
 into a package that describes a machine, and a disk in a package (OVA, or loose
@@ -37,7 +37,8 @@ containerDisk of KubeVirt) into a file. The format is told by the suffix of OUT,
 ` + strings.Join(convert.Formats(), ", ") + `.
 
 The disk keeps every byte. A package that becomes another package keeps all disks of
-its machine; of several machines the first. What a package says beside it, and the new format
+its machine; of several machines the first. Further images before OUT become further
+disks of a package. What a package says beside its disks, and the new format
 has no place for, is reported as lost. Files get their names when they are
 complete; what was there before is replaced then. Other files that an image
 builds on are followed when they lie in its folder. A raw disk may be
@@ -45,10 +46,11 @@ compressed: OUT.raw.xz, OUT.raw.zst or OUT.raw.gz. An image that comes
 compressed is unpacked into the folder for temporary files first ($TMPDIR).`,
 		Example: "  imgbuild convert appliance.ova appliance.qcow2\n  imgbuild convert disk.qcow2 azure.vhd --option type=fixed\n" +
 			"  imgbuild convert disk.vhdx appliance.ova --cpus 2 --memory 1GiB --option hypervisor=virtualbox\n" +
-			"  imgbuild convert export.xva appliance.ova",
-		Args: cobra.ExactArgs(2),
+			"  imgbuild convert export.xva appliance.ova\n  imgbuild convert system.qcow2 data.vhd appliance.ova",
+		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			result, err := c.convert(cmd.Context(), args[0], args[1], f)
+			ins, out := args[:len(args)-1], args[len(args)-1]
+			result, err := c.convert(cmd.Context(), ins, out, f)
 			if err != nil {
 				return err
 			}
@@ -56,7 +58,7 @@ compressed is unpacked into the folder for temporary files first ($TMPDIR).`,
 				return writeJSON(c.stdout, result)
 			}
 			for _, file := range result.Files {
-				fmt.Fprintln(c.stdout, filepath.Join(filepath.Dir(args[1]), file.Path))
+				fmt.Fprintln(c.stdout, filepath.Join(filepath.Dir(out), file.Path))
 			}
 			return nil
 		},
@@ -72,13 +74,13 @@ compressed is unpacked into the folder for temporary files first ($TMPDIR).`,
 }
 
 // convert converts with its progress, and what was lost, on stderr.
-func (c *cli) convert(ctx context.Context, in, out string, f convertFlags) (*convert.Result, error) {
-	o, err := f.conversion(in, out)
+func (c *cli) convert(ctx context.Context, ins []string, out string, f convertFlags) (*convert.Result, error) {
+	o, err := f.conversion(ins, out)
 	if err != nil {
 		return nil, err
 	}
 	var result *convert.Result
-	err = c.follow("convert", in+" to "+out, func(tell builder.Listener) (err error) {
+	err = c.follow("convert", strings.Join(ins, ", ")+" to "+out, func(tell builder.Listener) (err error) {
 		o.Progress = byteProgress(tell)
 		if result, err = convert.Run(ctx, o); err != nil {
 			return err
@@ -95,8 +97,8 @@ func (c *cli) convert(ctx context.Context, in, out string, f convertFlags) (*con
 }
 
 // conversion turns the flags into options.
-func (f convertFlags) conversion(in, out string) (convert.Options, error) {
-	o := convert.Options{In: in, Out: out, Format: f.format, Disk: f.disk, CPUs: f.cpus, FormatOptions: map[string]any{}}
+func (f convertFlags) conversion(ins []string, out string) (convert.Options, error) {
+	o := convert.Options{In: ins[0], More: ins[1:], Out: out, Format: f.format, Disk: f.disk, CPUs: f.cpus, FormatOptions: map[string]any{}}
 	var err error
 	if o.Created, err = stages.EpochFromEnvironment(); err != nil {
 		return o, fault.New(fault.Usage, err, "give the seconds since 1970, or unset it")

@@ -3,10 +3,11 @@
 //
 //	result, err := convert.Run(ctx, convert.Options{In: "old.vmdk", Out: "new.qcow2"})
 //
-// A disk keeps every byte, and a machine all its disks. What a description says beside the disk may have no
-// place in the new format: the result lists what was lost. The new files have
-// their names when they are complete; what was there before under a name is
-// replaced then, and stays as it was when the conversion fails.
+// A disk keeps every byte, and a machine all its disks; further images become
+// further disks of it. What a description says beside the disk may have no place
+// in the new format: the result lists what was lost. The new files have their
+// names when they are complete; what was there before under a name is replaced
+// then, and stays as it was when the conversion fails.
 package convert
 
 import (
@@ -26,6 +27,9 @@ import (
 // Options say what to convert into what.
 type Options struct {
 	In, Out string
+	// More are further images, whose disks follow that of In: for formats that
+	// keep several.
+	More []string
 	// Format is the name of an output format; by the suffix of Out when empty.
 	Format string
 	// FormatOptions are those of the format, as a recipe has them.
@@ -72,41 +76,45 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, fault.New(fault.Usage, err)
 	}
-	src, err := openSource(ctx, o.In, o.Disk, t.machine)
+	src, err := openSource(ctx, o, t)
 	if err != nil {
 		return nil, err
 	}
 	defer src.Close()
-	if err := notItself(o.In, o.Out); err != nil {
+	if err := notOver(o.ins(), o.Out); err != nil {
 		return nil, err
 	}
-	r := &Result{Source: src.Format, DiskFormat: src.diskFormat, Format: t.format, Size: src.size(), Disks: len(src.chosen), Lost: []string{}, Assumed: []string{}}
+	r := &Result{Source: src.Format, DiskFormat: src.diskFormat, Format: t.format, Size: src.size(), Disks: 1 + len(src.more), Lost: []string{}, Assumed: []string{}}
 	a := r.describe(o, t, src)
-	if r.Files, err = write(ctx, a, src.disk, t, selected, o.Progress); err != nil {
+	if r.Files, err = write(ctx, a, src.disk, t, selected, o); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// notItself refuses to convert a file into itself.
-func notItself(in, out string) error {
-	a, err := os.Stat(in)
-	if err != nil {
-		return nil // it is open already: it goes by another name now
-	}
+// ins are all images that are read.
+func (o Options) ins() []string { return append([]string{o.In}, o.More...) }
+
+// notOver refuses to write over what is read.
+func notOver(ins []string, out string) error {
 	b, err := os.Stat(out)
-	if err == nil && os.SameFile(a, b) {
-		return fault.New(fault.Usage, fmt.Errorf("%s and %s are the same file", in, out), "name another file")
+	if err != nil {
+		return nil // there is nothing yet
 	}
-	if err == nil && b.IsDir() {
+	if b.IsDir() {
 		return fault.New(fault.Usage, fmt.Errorf("%s is a folder", out), "name a file in it")
+	}
+	for _, in := range ins {
+		if a, err := os.Stat(in); err == nil && os.SameFile(a, b) {
+			return fault.New(fault.Usage, fmt.Errorf("%s and %s are the same file", in, out), "name another file")
+		}
 	}
 	return nil
 }
 
 // write makes the files in a folder of their own beside their place, and moves
 // them there when they are complete. The file that the user named comes last.
-func write(ctx context.Context, a output.Appliance, d disk.Reader, t target, s output.Selected, progress func(done, total int64)) (made []output.File, err error) {
+func write(ctx context.Context, a output.Appliance, d disk.Reader, t target, s output.Selected, o Options) (made []output.File, err error) {
 	if _, err := output.OpenDir(t.dir); err != nil {
 		return nil, err
 	}
@@ -120,18 +128,24 @@ func write(ctx context.Context, a output.Appliance, d disk.Reader, t target, s o
 		return nil, err
 	}
 	var tell func(int64)
-	if progress != nil {
-		tell = func(done int64) { progress(done, d.Size()) }
+	if o.Progress != nil {
+		tell = func(done int64) { o.Progress(done, d.Size()) }
 	}
 	if made, err = output.Write(ctx, a, d, dir, []output.Selected{s}, tell); err != nil {
 		return nil, err
 	}
-	for i := len(made) - 1; i >= 0; i-- {
-		from := dir.Path(made[i].Path)
-		if made[i].Path == t.stem+t.suffix {
+	names := make([]string, len(made))
+	for i := range made {
+		names[i] = dir.Path(made[i].Path)
+		if t.own != "" && made[i].Path == t.stem+t.own {
 			made[i].Path = t.name
 		}
-		if err := os.Rename(from, filepath.Join(t.dir, made[i].Path)); err != nil {
+		if err := notOver(o.ins(), filepath.Join(t.dir, made[i].Path)); err != nil {
+			return nil, err
+		}
+	}
+	for i := len(made) - 1; i >= 0; i-- {
+		if err := os.Rename(names[i], filepath.Join(t.dir, made[i].Path)); err != nil {
 			return nil, fault.New(fault.Environment, fmt.Errorf("naming the new files: %w", err))
 		}
 	}

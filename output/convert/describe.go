@@ -6,6 +6,22 @@ import (
 
 	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/output/ovf"
+	"github.com/imgbuild/imgbuild/output/source"
+)
+
+// facts are what a description tells of a machine beside its disks.
+type facts uint
+
+const (
+	named facts = 1 << iota
+	described
+	vendor
+	version
+	processors
+	memory
+	bootFirmware
+	system // that it runs Linux
+	asked  // what people are told and asked
 )
 
 // What a machine has when nothing says otherwise.
@@ -16,38 +32,62 @@ const (
 
 // describe makes the appliance, and notes what has no place in it.
 func (r *Result) describe(o Options, t target, src *opened) output.Appliance {
-	a := output.Appliance{Name: t.stem, CPUs: o.CPUs, Memory: o.Memory, Firmware: "any", Created: o.Created}
 	var m ovf.Machine
 	if src.Package != nil {
 		m = r.machine(src)
 	}
-	for _, name := range src.Beside {
-		r.lose("file", name)
-	}
-	if src.Layout != nil {
-		r.lose("container image", "its names, labels and configuration")
-	}
-	if !t.machine {
-		if src.Package != nil {
-			r.loseAll(m)
+	r.loseBeside(src.Source, "")
+	for i, s := range src.others {
+		r.loseBeside(s, " of "+o.More[i])
+		if s.Package != nil {
+			r.lose("description", s.Package.Descriptor+" of "+o.More[i])
 		}
-		return a
 	}
-	a.Disks = src.more
-	a.Version, a.Vendor, a.Description, a.Firmware = m.Version, m.Vendor, m.Annotation, firmware(m.Firmware)
+	a := output.Appliance{
+		Name: t.stem, Version: m.Version, Vendor: m.Vendor, Description: m.Annotation,
+		CPUs: o.CPUs, Memory: o.Memory, Firmware: firmware(m.Firmware), Created: o.Created, Disks: src.more,
+	}
 	if a.CPUs == 0 {
-		a.CPUs = r.assume(m.CPUs > 0, m.CPUs, defaultCPUs, "%d processor")
+		a.CPUs = r.assume(m.CPUs > 0 || t.carries&processors == 0, m.CPUs, defaultCPUs, "%d processor")
 	}
 	if a.Memory == 0 {
 		const mib = 1 << 20
-		a.Memory = mib * int64(r.assume(m.Memory >= mib, int(m.Memory/mib), defaultMemory/mib, "%d MiB of memory"))
+		a.Memory = mib * int64(r.assume(m.Memory >= mib || t.carries&memory == 0, int(m.Memory/mib), defaultMemory/mib, "%d MiB of memory"))
 	}
-	if src.Package == nil {
-		r.Assumed = append(r.Assumed, "a disk that boots by BIOS and by UEFI", "a 64-bit Linux")
+	if src.Package != nil {
+		r.loseFacts(m, t)
+		if t.carries&asked != 0 {
+			a.About = r.about(m, t.stem)
+		} else {
+			r.loseAsked(m)
+		}
+		for _, o := range src.Package.Options {
+			if !o.Default {
+				r.lose("deployment option", o.ID)
+			}
+		}
+		for _, language := range src.Package.Languages {
+			r.lose("translation", language)
+		}
 		return a
 	}
-	r.loseSome(m, a)
+	if t.carries&bootFirmware != 0 {
+		r.Assumed = append(r.Assumed, "a disk that boots by BIOS and by UEFI")
+	}
+	if t.carries&system != 0 {
+		r.Assumed = append(r.Assumed, "a 64-bit Linux")
+	}
 	return a
+}
+
+// loseBeside notes what lies beside the disks of a source.
+func (r *Result) loseBeside(s *source.Source, of string) {
+	for _, name := range s.Beside {
+		r.lose("file", name+of)
+	}
+	if s.Layout != nil {
+		r.lose("container image", "its names, labels and configuration"+of)
+	}
 }
 
 // assume returns what the source tells, or a default that is noted.
@@ -85,46 +125,41 @@ func (r *Result) machine(src *opened) ovf.Machine {
 	return *found
 }
 
-// loseAll notes what a disk alone does not carry.
-func (r *Result) loseAll(m ovf.Machine) {
+// loseFacts notes what the new format does not carry of a machine.
+func (r *Result) loseFacts(m ovf.Machine, t target) {
+	unless := func(f facts, what, value string) {
+		if t.carries&f == 0 {
+			r.lose(what, value)
+		}
+	}
 	if m.CPUs > 0 {
-		r.lose("processors", fmt.Sprint(m.CPUs))
+		unless(processors, "processors", fmt.Sprint(m.CPUs))
 	}
 	if m.Memory > 0 {
-		r.lose("memory", fmt.Sprintf("%d bytes", m.Memory))
+		unless(memory, "memory", fmt.Sprintf("%d bytes", m.Memory))
 	}
-	r.lose("name", m.Name)
-	r.lose("product", m.Product)
-	r.lose("vendor", m.Vendor)
-	r.lose("version", m.Version)
-	r.lose("annotation", m.Annotation)
-	r.lose("operating system", m.OS)
-	r.lose("firmware", m.Firmware)
-	r.lose("machine type", m.System)
-	r.loseHardware(m)
-}
-
-// loseSome notes what the packages that are written do not carry.
-func (r *Result) loseSome(m ovf.Machine, a output.Appliance) {
-	if m.Name != a.Name {
+	if t.carries&named == 0 || m.Name != t.stem {
 		r.lose("name", m.Name)
 	}
-	if m.Product != a.Name {
-		r.lose("product", m.Product)
+	if m.Product != t.stem || t.carries&named == 0 {
+		unless(asked, "product", m.Product)
 	}
-	if m.OS != "" && !strings.Contains(strings.ToLower(m.OS), "linux") {
+	unless(vendor, "vendor", m.Vendor)
+	unless(version, "version", m.Version)
+	unless(described, "annotation", m.Annotation)
+	unless(bootFirmware, "firmware", m.Firmware)
+	if t.carries&system == 0 || m.OS != "" && !strings.Contains(strings.ToLower(m.OS), "linux") {
 		r.lose("operating system", m.OS)
 	}
 	r.lose("machine type", m.System)
-	r.loseHardware(m)
-}
-
-// loseHardware notes models, for a package is written with those that fit its
-// kind of importer; and what a guest of ours would not ask for.
-func (r *Result) loseHardware(m ovf.Machine) {
+	// A package is written with models that fit its kind of importer.
 	for _, c := range m.Controllers {
 		r.lose("controller", c)
 	}
+}
+
+// loseAsked notes what the new format does not tell people, nor asks them.
+func (r *Result) loseAsked(m ovf.Machine) {
 	for _, n := range m.Adapters {
 		r.lose("network card", strings.TrimSpace(n.Model+" on "+n.Network))
 	}

@@ -14,25 +14,52 @@ import (
 // kind is a format that holds a disk.
 type kind struct {
 	format string
-	// suffixes are those of its main file; the first is what the format's own
-	// writer gives it.
+	// suffixes are those of its main file. A format is told by them, unless
+	// another that comes before has the same.
 	suffixes []string
-	// machine tells a format that describes a machine, too.
-	machine bool
+	// own is what the format's own writer puts behind the name of the appliance,
+	// of its main file; empty where no file is the main one.
+	own string
+	// carries is what the format says of a machine beside its disk.
+	carries facts
+	// several tells a format that keeps all disks of a machine.
+	several bool
 }
 
 func kinds() []kind {
+	const (
+		machine = named | processors | memory
+		pack    = machine | described | vendor | version | bootFirmware | system | asked
+	)
 	return []kind{
-		{"raw", []string{".raw", ".img"}, false},
-		{"qcow2", []string{".qcow2"}, false},
-		{"vmdk", []string{".vmdk"}, false},
-		{"vhd", []string{".vhd", ".vpc"}, false},
-		{"vhdx", []string{".vhdx"}, false},
-		{"ova", []string{".ova"}, true},
-		{"ovf", []string{".ovf"}, true},
-		{"ovm", []string{".tgz"}, true},
-		{"xva", []string{".xva"}, true},
+		{"raw", []string{".raw", ".img"}, ".raw", 0, false},
+		{"qcow2", []string{".qcow2"}, ".qcow2", 0, false},
+		{"vmdk", []string{".vmdk"}, ".vmdk", 0, false},
+		{"vhd", []string{".vhd", ".vpc"}, ".vhd", 0, false},
+		{"vhdx", []string{".vhdx"}, ".vhdx", 0, false},
+		{"ova", []string{".ova"}, ".ova", pack, true},
+		{"ovf", []string{".ovf"}, ".ovf", pack, true},
+		{"ovm", []string{".tgz"}, ".tgz", machine | described | system, true},
+		{"xva", []string{".xva"}, ".xva", machine | described | bootFirmware, true},
+		{"azure", []string{".vhd"}, "-azure.vhd", 0, false},
+		{"gcp", []string{".tar.gz"}, "-gcp.tar.gz", 0, false},
+		{"kubevirt", []string{".oci.tar"}, "-kubevirt.oci.tar", version, false},
+		{"libvirt", []string{".xml"}, "-libvirt.xml", machine | described | bootFirmware, false},
+		{"openstack", []string{".qcow2"}, "-openstack.qcow2", named | described | version | memory | bootFirmware | system, false},
+		{"proxmox", []string{".sh"}, "-proxmox.sh", machine | described | bootFirmware | system, false},
+		{"vagrant", []string{".box"}, ".box", processors | memory, false},
+		{"xen", []string{".cfg"}, "", machine | bootFirmware, false},
 	}
+}
+
+// ending is the suffix of a name that the kind has; empty when it has none.
+func (k kind) ending(name string) string {
+	for _, suffix := range k.suffixes {
+		if strings.HasSuffix(strings.ToLower(name), suffix) {
+			return suffix
+		}
+	}
+	return ""
 }
 
 // Formats returns the names of the formats that Run converts into.
@@ -46,12 +73,10 @@ func Formats() []string {
 
 // target is where the new files go.
 type target struct {
-	format  string
-	machine bool
-	dir     string
-	name    string // of the main file
-	stem    string // what all names begin with
-	suffix  string // what the format's writer gives the main file
+	kind
+	dir  string
+	name string // of the main file
+	stem string // what all names begin with
 	// compress is how the file is compressed; empty for not at all.
 	compress packed.Kind
 }
@@ -80,14 +105,24 @@ func (t *target) cutCompression() string {
 	return strings.TrimSuffix(t.name, ext)
 }
 
-// chooseTarget finds the format by its name, or by the suffix of the path.
+// chooseTarget finds the format by its name, or by the suffix of the path: the
+// whole of it, or what is left without that of a compression.
 func chooseTarget(out, format string) (target, error) {
 	t := target{dir: filepath.Dir(out), name: filepath.Base(out)}
-	plain := t.cutCompression()
-	ext := strings.ToLower(filepath.Ext(plain))
-	i := slices.IndexFunc(kinds(), func(k kind) bool {
-		return k.format == format || format == "" && slices.Contains(k.suffixes, ext)
-	})
+	plain := t.name
+	find := func() int {
+		return slices.IndexFunc(kinds(), func(k kind) bool {
+			return (k.format == format || format == "") && k.ending(plain) != ""
+		})
+	}
+	i := find()
+	if i < 0 {
+		plain = t.cutCompression()
+		i = find()
+	}
+	if i < 0 && format != "" {
+		i = slices.IndexFunc(kinds(), func(k kind) bool { return k.format == format })
+	}
 	if i < 0 {
 		err := fmt.Errorf("there is no format %q to convert into", format)
 		if format == "" {
@@ -95,17 +130,13 @@ func chooseTarget(out, format string) (target, error) {
 		}
 		return t, fault.New(fault.Usage, err, "name one with --format: "+strings.Join(Formats(), ", "))
 	}
-	k := kinds()[i]
-	t.format, t.machine, t.suffix = k.format, k.machine, k.suffixes[0]
-	t.stem = plain
-	if slices.Contains(k.suffixes, ext) {
-		t.stem = plain[:len(plain)-len(ext)]
-	}
+	t.kind = kinds()[i]
+	t.stem = plain[:len(plain)-len(t.ending(plain))]
 	if t.compress != "" {
 		if t.format != "raw" {
 			return t, fault.New(fault.Usage, fmt.Errorf("%s cannot be compressed once more", t.format), "leave ."+string(t.compress)+" out of the name")
 		}
-		t.suffix += "." + string(t.compress)
+		t.own += "." + string(t.compress)
 	}
 	if t.stem == "" || strings.HasPrefix(t.name, ".imgbuild-") {
 		return t, fault.New(fault.Usage, fmt.Errorf("%q is no name for an output file", t.name), "name another file")

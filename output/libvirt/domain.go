@@ -14,7 +14,7 @@ type domain struct {
 	XMLName     xml.Name `xml:"domain"`
 	Type        string   `xml:"type,attr"`
 	Name        string   `xml:"name"`
-	UUID        string   `xml:"uuid"`
+	UUID        string   `xml:"uuid,omitempty"`
 	Description string   `xml:"description,omitempty"`
 	Memory      memory   `xml:"memory"`
 	VCPU        int      `xml:"vcpu"`
@@ -130,8 +130,11 @@ func describe(a output.Appliance, path string) ([]byte, error) {
 }
 
 // uuid derives an identifier from the digest of the recipe, of version 8 (RFC
-// 9562 section 5.8).
+// 9562 section 5.8). Without one there is none: libvirt makes its own.
 func uuid(digest string) string {
+	if digest == "" {
+		return ""
+	}
 	h := sha256.Sum256([]byte("libvirt domain " + digest))
 	h[6], h[8] = h[6]&0x0f|0x80, h[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", h[:4], h[4:6], h[6:8], h[8:10], h[10:16])

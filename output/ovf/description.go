@@ -72,6 +72,8 @@ type Machine struct {
 	Properties []Property `json:"properties,omitempty"`
 	// Licenses is how many texts have to be agreed to.
 	Licenses int `json:"licenses,omitempty"`
+	// Agreements are these texts, in the package's own language.
+	Agreements []string `json:"-"`
 }
 
 // Option is a deployment option.
@@ -89,8 +91,10 @@ type Property struct {
 	Qualifiers string `json:"qualifiers,omitempty"`
 	Value      string `json:"value,omitempty"`
 	Label      string `json:"label,omitempty"`
-	Settable   bool   `json:"settable,omitempty"`
-	Password   bool   `json:"password,omitempty"`
+	// Description is a longer text.
+	Description string `json:"description,omitempty"`
+	Settable    bool   `json:"settable,omitempty"`
+	Password    bool   `json:"password,omitempty"`
 }
 
 // Adapter is a network card.
@@ -206,7 +210,7 @@ func (d *Description) machine(s foreignSystem, option string) Machine {
 		p := s.Products[0]
 		m.Product, m.Vendor, m.Version = strings.TrimSpace(p.Product), strings.TrimSpace(p.Vendor), strings.TrimSpace(p.Version)
 	}
-	m.Licenses = len(s.Licenses)
+	m.Licenses, m.Agreements = len(s.Licenses), s.Licenses
 	for _, p := range s.Products {
 		m.Properties = append(m.Properties, properties(p)...)
 	}
@@ -258,7 +262,7 @@ func properties(p foreignProduct) []Property {
 		}
 		list = append(list, Property{
 			Key: key, Type: f.Type, Qualifiers: f.Qualifiers, Value: f.Value, Label: strings.TrimSpace(f.Label),
-			Settable: isTrue(f.Configurable), Password: isTrue(f.Password),
+			Description: strings.TrimSpace(f.Description), Settable: isTrue(f.Configurable), Password: isTrue(f.Password),
 		})
 	}
 	return list

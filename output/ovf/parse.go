@@ -99,6 +99,7 @@ type foreignProperty struct {
 	Configurable string `xml:"userConfigurable,attr"`
 	Password     string `xml:"password,attr"`
 	Label        string `xml:"Label"`
+	Description  string `xml:"Description"`
 }
 
 type foreignOS struct {
