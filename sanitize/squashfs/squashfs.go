@@ -3,8 +3,11 @@
 // The layout is that of the kernel's fs/squashfs/squashfs_fs.h, cited below as
 // FORMAT: a superblock, the data of all files packed without gaps, and tables
 // of inodes, directories, fragments, exports, owners and attributes. It is
-// written once and holds nothing dead but the padding behind its last byte.
-// Files are not told apart, and their content is not read.
+// written once and holds nothing dead but the padding behind its last byte. The
+// ledger does not tell files apart; a walk does.
+//
+// Images that are compressed by lzo or the old lzma are accounted for, but their
+// files cannot be read.
 package squashfs
 
 import (
@@ -26,6 +29,8 @@ const (
 	offBytesUsed = 40
 	noTable      = ^uint64(0)
 	padding      = 4096 // mksquashfs pads the image to a multiple of this
+
+	minBlock, maxBlock = 4 << 10, 1 << 20 // of data, in bytes
 )
 
 // tableFields are the offsets of the fields that say where a table is. For
@@ -35,9 +40,16 @@ var tableFields = []struct {
 	off   int
 	owner string
 }{
-	{64, "inode table"}, {72, "directory table"}, {80, "fragment table"},
-	{88, "export table"}, {48, "owner table"}, {56, "attribute table"},
+	{64, "inode table"}, {72, "directory table"}, {80, fragmentTable},
+	{88, "export table"}, {48, ownerTable}, {56, attributeTable},
 }
+
+// Tables with an index.
+const (
+	fragmentTable  = "fragment table"
+	ownerTable     = "owner table"
+	attributeTable = "attribute table"
+)
 
 // Driver recognises squashfs 4.
 type Driver struct{}
@@ -58,12 +70,13 @@ func (Driver) Open(_ context.Context, r disk.Reader) (sanitize.Filesystem, error
 	if le.Uint32(b) != superMagic || le.Uint16(b[offMajor:]) != 4 {
 		return nil, sanitize.ErrNotRecognized
 	}
-	f := &filesystem{r: r}
+	f := &filesystem{r: r, root: reference(le.Uint64(b[32:])), inodes: int64(le.Uint64(b[64:])), dirs: int64(le.Uint64(b[72:])), ids: int64(le.Uint32(b[24:]) & 0xffff)}
 	used := le.Uint64(b[offBytesUsed:])
 	if used < superLen || used > uint64(r.Size()) {
 		return nil, fmt.Errorf("%d bytes in use do not fit into %d", used, r.Size())
 	}
 	f.used = int64(used)
+	f.block, f.fragmentCount = int64(le.Uint32(b[12:])), int64(le.Uint32(b[16:]))
 	for _, t := range tableFields {
 		at := le.Uint64(b[t.off:])
 		if at == noTable {
@@ -82,7 +95,11 @@ func (Driver) Open(_ context.Context, r disk.Reader) (sanitize.Filesystem, error
 	if f.tables[0].off != f.data {
 		return nil, fmt.Errorf("the %s lies ahead of the inode table", f.tables[0].owner)
 	}
-	return f, nil
+	var err error
+	if f.unpack, err = unpacker(le.Uint16(b[20:])); err != nil || f.block < minBlock || f.block > maxBlock {
+		return f, nil // its files cannot be read
+	}
+	return newReadable(f), nil
 }
 
 type table struct {
@@ -95,6 +112,23 @@ type filesystem struct {
 	used   int64
 	data   int64 // end of the files' data
 	tables []table
+
+	// What a walk needs: the size of a block of data, where tables begin, and how
+	// many fragments and owners there are.
+	block, inodes, dirs int64
+	fragmentCount, ids  int64
+	root                reference
+	unpack              func(packed []byte, limit int) ([]byte, error)
+}
+
+// start returns where a table, or its index, begins; 0 when there is none.
+func (f *filesystem) start(owner string) int64 {
+	for _, t := range f.tables {
+		if t.owner == owner {
+			return t.off
+		}
+	}
+	return 0
 }
 
 // Type returns "squashfs".
