@@ -10,12 +10,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/imgbuild/imgbuild/inspect/internal/rpmdb"
+	"github.com/imgbuild/imgbuild/kernel/rpm"
 	"github.com/imgbuild/imgbuild/sanitize"
 )
 
 // PackageDiff is in which packages two systems differ, by the databases of
-// dpkg (also its status.d, as images without a package manager have it) and of
-// apk.
+// dpkg (also its status.d, as images without a package manager have it), of apk
+// and of rpm.
 type PackageDiff struct {
 	Added   int             `json:"added"`
 	Removed int             `json:"removed"`
@@ -60,7 +62,12 @@ func isDatabase(path string) bool {
 	if _, name, ok := strings.Cut(path, folder); ok {
 		return !strings.Contains(name, "/") && !strings.HasSuffix(name, ".md5sums")
 	}
-	return strings.HasSuffix(path, "/var/lib/dpkg/status") || strings.HasSuffix(path, "/lib/apk/db/installed")
+	return strings.HasSuffix(path, "/var/lib/dpkg/status") || strings.HasSuffix(path, "/lib/apk/db/installed") || isRPM(path)
+}
+
+// isRPM tells rpm's database, which is in one of two folders.
+func isRPM(path string) bool {
+	return strings.HasSuffix(path, "/var/lib/rpm/rpmdb.sqlite") || strings.HasSuffix(path, "/usr/lib/sysimage/rpm/rpmdb.sqlite")
 }
 
 // compare compares the packages of both sides; nil when there are none, or no
@@ -124,6 +131,16 @@ func read(f sanitize.File, installed map[string]string) error {
 	if err != nil {
 		return err
 	}
+	if isRPM(f.Path) {
+		return rpmdb.Packages(content, f.Size, func(i rpm.Info) error {
+			e := entry{name: i.Name, version: i.Version + "-" + i.Release, arch: i.Arch}
+			if i.Epoch > 0 {
+				e.version = fmt.Sprintf("%d:%s", i.Epoch, e.version)
+			}
+			e.install(installed)
+			return nil
+		})
+	}
 	lines := bufio.NewScanner(io.NewSectionReader(content, 0, f.Size))
 	lines.Buffer(nil, maxField)
 	p := entry{}
@@ -171,5 +188,9 @@ func (e *entry) install(installed map[string]string) {
 	if _, twice := installed[name]; twice {
 		name = cmp.Or(e.name+":"+e.arch, name)
 	}
-	installed[name] = strings.TrimSpace(e.version + " " + e.arch)
+	version := strings.TrimSpace(e.version + " " + e.arch)
+	if before, more := installed[name]; more { // of kernels rpm keeps several
+		version = before + ", " + version
+	}
+	installed[name] = version
 }

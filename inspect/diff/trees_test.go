@@ -145,6 +145,9 @@ func image(t *testing.T, kind, tree string) string {
 	case "erofs":
 		fstest.Need(t, "erofs-utils", "mkfs.erofs")
 		fstest.Program(t, "mkfs.erofs", "-zlz4hc", path, tree)
+	case "squashfs":
+		fstest.Need(t, "squashfs-tools", "mksquashfs")
+		fstest.Program(t, "mksquashfs", tree, path, "-quiet", "-no-progress")
 	}
 	return path
 }
@@ -154,7 +157,7 @@ func image(t *testing.T, kind, tree string) string {
 func TestFiles(t *testing.T) {
 	a, b := trees(t)
 	want := wanted(t, a, b)
-	for _, kinds := range [][2]string{{"ext4", "ext4"}, {"erofs", "erofs"}, {"ext4", "erofs"}} {
+	for _, kinds := range [][2]string{{"ext4", "ext4"}, {"erofs", "erofs"}, {"ext4", "erofs"}, {"squashfs", "squashfs"}, {"erofs", "squashfs"}} {
 		first, second := image(t, kinds[0], a), image(t, kinds[1], b)
 		r := compare(t, first, second, diff.Options{})
 		v := r.Disks[0].Volumes[0]

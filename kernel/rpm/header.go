@@ -17,6 +17,7 @@ const (
 	tagName             = 1000
 	tagVersion          = 1001
 	tagRelease          = 1002
+	tagEpoch            = 1003
 	tagArch             = 1022
 	tagPayloadDigest    = 5092
 	tagPayloadAlgorithm = 5093

@@ -29,6 +29,7 @@ import (
 // Info is what a package says of itself.
 type Info struct {
 	Name    string
+	Epoch   uint32 // 0 for none
 	Version string
 	Release string
 	Arch    string
@@ -83,7 +84,7 @@ func Open(r io.Reader) (*Reader, error) {
 		return nil, fmt.Errorf("reading the package's header: its SHA-256 is %s, not %s", h.sha256, want)
 	}
 	p := &Reader{
-		Info: Info{Name: h.text(tagName), Version: h.text(tagVersion), Release: h.text(tagRelease), Arch: h.text(tagArch)},
+		Info: Info{Name: h.text(tagName), Epoch: h.number(tagEpoch), Version: h.text(tagVersion), Release: h.text(tagRelease), Arch: h.text(tagArch)},
 		sum:  sha256.New(),
 	}
 	if p.Info.Name == "" || p.Info.Version == "" || p.Info.Release == "" {
