@@ -43,6 +43,8 @@ type Disk struct {
 	Format string `json:"format,omitempty"`
 	// Capacity is the virtual size, in bytes; 0 when it is not a plain number.
 	Capacity int64 `json:"capacity"`
+	// Parent is the disk on which this one builds: it holds only what differs.
+	Parent string `json:"parent,omitempty"`
 }
 
 // Machine is a virtual machine. What a descriptor does not tell is empty.
@@ -164,7 +166,7 @@ func (d *Description) file(f foreignFile) File {
 }
 
 func (d *Description) disk(f foreignDisk) Disk {
-	k := Disk{ID: f.ID, File: f.File, Format: f.Format}
+	k := Disk{ID: f.ID, File: f.File, Format: f.Format, Parent: f.Parent}
 	var err error
 	if k.Capacity, err = inBytes(f.Capacity, f.Units); err != nil {
 		d.note("the capacity of disk %s: %v", f.ID, err)

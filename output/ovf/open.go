@@ -156,6 +156,10 @@ func (p *Package) Close() error { return p.files.Close() }
 // OpenDisk opens a disk of the package in its place, and tells the format of
 // its file: "vmdk", "qcow2", "raw". It can be read until the package is closed.
 func (p *Package) OpenDisk(d Disk) (disk.Reader, string, error) {
+	if d.Parent != "" {
+		return nil, "", fault.New(fault.Input, fmt.Errorf("disk %s holds only what differs from disk %s, which is not supported", d.ID, d.Parent),
+			"consolidate the snapshots of the machine, and export it again")
+	}
 	for _, f := range p.Files {
 		if f.ID != d.File || d.File == "" {
 			continue

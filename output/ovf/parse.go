@@ -50,6 +50,7 @@ type foreignDisk struct {
 	File      string `xml:"fileRef,attr"`
 	Format    string `xml:"format,attr"`
 	Populated string `xml:"populatedSize,attr"`
+	Parent    string `xml:"parentRef,attr"`
 }
 
 type foreignNetwork struct {

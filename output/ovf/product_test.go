@@ -75,7 +75,7 @@ func TestRich(t *testing.T) {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]ovf.Property{
-		{Key: "greeting", Type: "string", Qualifiers: "MinLen(1) MaxLen(63)", Value: `"Hi" & <bye>`, Label: "Greeting", Settable: true},
+		{Key: "greeting", Type: "string", Qualifiers: "MinLen(1) MaxLen(63)", Value: `"Hi" & <bye>`, Label: "Greeting", Description: "What it says", Settable: true},
 		{Key: "colour", Type: "string", Qualifiers: `ValueMap{"red","green"}`, Value: "red", Settable: true},
 		{Key: "secret", Type: "string", Label: "Password", Settable: true, Password: true},
 		{Key: "workers", Type: "uint8", Value: "4"},

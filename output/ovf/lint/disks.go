@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/imgbuild/imgbuild/disk/vmdk"
@@ -29,6 +30,9 @@ func (l *linter) disks(ctx context.Context) error {
 		}
 		if err := l.vmdk(ctx, name, r, n); err != nil {
 			return err
+		}
+		if d.Parent != "" {
+			continue // said already, of the disk
 		}
 		k, format, err := l.pkg.OpenDisk(d)
 		if err != nil {
@@ -75,6 +79,9 @@ const (
 	sector        = 512
 	versionAt     = 4
 	flagsAt       = 8
+	textAt        = 28 // sectors
+	textLengthAt  = 36 // sectors
+	maxText       = 128
 	overheadAt    = 64
 	flagMarkers   = 1 << 17
 	markerSize    = 16
@@ -101,6 +108,7 @@ func (l *linter) vmdk(ctx context.Context, name string, r io.ReaderAt, n int64) 
 	if v := binary.LittleEndian.Uint32(head[versionAt:]); v < 3 {
 		l.addFile("vmdk-version", name, 0, "it has version %d", v)
 	}
+	l.vmdkText(name, r, n, head)
 	end, err := streamEnd(ctx, r, n, binary.LittleEndian.Uint64(head[overheadAt:]))
 	switch {
 	case ctx.Err() != nil:
@@ -112,6 +120,35 @@ func (l *linter) vmdk(ctx context.Context, name string, r io.ReaderAt, n int64) 
 	}
 	return nil
 }
+
+// vmdkText examines the text in a streamOptimized disk.
+func (l *linter) vmdkText(name string, r io.ReaderAt, n int64, head []byte) {
+	at, length := binary.LittleEndian.Uint64(head[textAt:]), binary.LittleEndian.Uint64(head[textLengthAt:])
+	if length == 0 || length > maxText || at > uint64(n)/sector-min(length, uint64(n)/sector) {
+		l.addFile("vmdk-descriptor", name, 0, "it says %d sectors of text at sector %d", length, at)
+		return
+	}
+	text := make([]byte, length*sector)
+	if _, err := r.ReadAt(text, int64(at)*sector); err != nil {
+		return // said of the disk
+	}
+	text = bytes.TrimRight(text, "\x00")
+	kind := createType.FindSubmatch(text)
+	switch {
+	case !bytes.HasPrefix(text, []byte(vmdk.DescriptorMagic+"\n")):
+		l.addFile("vmdk-descriptor", name, 0, "the text in it does not begin with %s", vmdk.DescriptorMagic)
+	case kind == nil:
+		l.addFile("vmdk-descriptor", name, 0, "the text in it tells no type")
+	case string(kind[1]) != "streamOptimized":
+		l.addFile("vmdk-descriptor", name, 0, "the text in it says that it is a %.40q", kind[1])
+	}
+	if !bytes.Contains(text, []byte("ddb.toolsVersion")) {
+		l.addFile("vmdk-tools", name, 0, "the text in it tells no version of the tools")
+	}
+}
+
+// createType finds the type of a disk in its text.
+var createType = regexp.MustCompile(`(?m)^createType\s*=\s*"?([^"\r\n]*)`)
 
 // streamEnd walks from marker to marker and returns where the last one ends.
 // Each step goes forward, so the length of the file bounds them.

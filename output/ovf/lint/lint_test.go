@@ -141,6 +141,10 @@ func TestDescriptor(t *testing.T) {
 		{"file-chunked", "", first(`ovf:id="file1"`, `ovf:id="file1" ovf:chunkSize="2147483648"`)},
 		{"dangling-file", "", first(`ovf:fileRef="file1"`, `ovf:fileRef="file2"`)},
 		{"dangling-disk unused-disk", "", first("ovf:/disk/vmdisk1", "ovf:/disk/nope")},
+		{"dangling-file", "", first("<rasd:ResourceType>15</rasd:ResourceType>", "<rasd:HostResource>ovf:/file/tools</rasd:HostResource><rasd:ResourceType>15</rasd:ResourceType>")},
+		{"id-twice", "", pattern(`(<File [^>]*/>|(?s)<File .*</File>)`, "$1$1")},
+		{"id-twice", "", pattern(`(?s)(<Disk .*</Disk>)`, "$1$1")},
+		{"disk-parent", "", first(`ovf:fileRef="file1"`, `ovf:fileRef="file1" ovf:parentRef="base"`)},
 		{"host-resource", "", first("ovf:/disk/vmdisk1", "/disk/vmdisk1")},
 		{"capacity-unit", "", first(` ovf:capacityAllocationUnits="byte"`, "")},
 		{"capacity", "", first(`ovf:capacityAllocationUnits="byte"`, `ovf:capacityAllocationUnits="byte * 2^30"`)},
@@ -264,7 +268,15 @@ func TestDamagedDisk(t *testing.T) {
 		}, []string{"vmdk-version"}},
 		"cut":      {func(b []byte) []byte { return b[:len(b)-512] }, []string{"disk-unreadable", "file-size", "vmdk-damaged"}},
 		"trailing": {func(b []byte) []byte { return append(b, make([]byte, 64512)...) }, []string{"disk-unreadable", "file-size", "vmdk-trailing"}},
-		"no disk":  {func(b []byte) []byte { return bytes.Repeat([]byte("x"), 1<<20) }, []string{"disk-format", "file-size"}},
+		"vmfs": {func(b []byte) []byte {
+			return bytes.Replace(b, []byte(`createType="streamOptimized"`), []byte(`createType="vmfs"           `), 1)
+		}, []string{"vmdk-descriptor"}},
+		"no type": {func(b []byte) []byte { return bytes.Replace(b, []byte(`createType=`), []byte(`createKind=`), 1) }, []string{"vmdk-descriptor"}},
+		"no text": {func(b []byte) []byte { clear(b[28:44]); clear(b[len(b)-1024+28:][:16]); return b }, []string{"vmdk-descriptor"}},
+		"tools": {func(b []byte) []byte {
+			return bytes.Replace(b, []byte("ddb.toolsVersion"), []byte("ddb.truckVersion"), 1)
+		}, []string{"vmdk-tools"}},
+		"no disk": {func(b []byte) []byte { return bytes.Repeat([]byte("x"), 1<<20) }, []string{"disk-format", "file-size"}},
 	} {
 		dir := made(t, "")
 		edit(t, filepath.Join(dir, "hello-jvm-disk1.vmdk"), func(s string) string { return string(c.change([]byte(s))) })

@@ -107,6 +107,9 @@ func (l *linter) references() {
 	other := false
 	for _, f := range files {
 		id := f.attr("id")
+		if ids[id] {
+			l.add("id-twice", f, "there are two files with the ID %q", id)
+		}
 		ids[id] = true
 		l.file(f)
 		if bundles[id] && other {
@@ -114,8 +117,17 @@ func (l *linter) references() {
 		}
 		other = other || !bundles[id]
 	}
-	used := l.hostResources()
+	used := l.hostResources(ids)
+	seen := map[string]bool{}
 	for _, d := range l.root.child("DiskSection").all("Disk") {
+		if seen[d.attr("diskId")] {
+			l.add("id-twice", d, "there are two disks with the ID %q", d.attr("diskId"))
+		}
+		seen[d.attr("diskId")] = true
+		if parent := d.attr("parentRef"); parent != "" {
+			l.add("disk-parent", d, "disk %s builds on disk %s", d.attr("diskId"), parent)
+			used[parent] = true
+		}
 		if ref := d.attr("fileRef"); ref != "" && !ids[ref] {
 			l.add("dangling-file", d, "disk %s lies in file %q", d.attr("diskId"), ref)
 		}
@@ -156,9 +168,9 @@ func (l *linter) file(f *element) {
 	}
 }
 
-// hostResources are the disks that machines have, by their IDs. Those that are
-// not described are findings.
-func (l *linter) hostResources() map[string]bool {
+// hostResources are the disks that machines have, by their IDs. Disks that are
+// not described are findings, and so are files that are not among the files.
+func (l *linter) hostResources(files map[string]bool) map[string]bool {
 	known := map[string]bool{}
 	for _, d := range l.root.child("DiskSection").all("Disk") {
 		known[d.attr("diskId")] = true
@@ -170,6 +182,10 @@ func (l *linter) hostResources() map[string]bool {
 			id := address[strings.LastIndex(address, "/")+1:]
 			isDisk := strings.Contains(address, "/disk/")
 			switch {
+			case strings.HasPrefix(address, "ovf:/file/"):
+				if !files[id] {
+					l.add("dangling-file", r, "a drive holds file %q", id)
+				}
 			case !isDisk && it.value("ResourceType") != "17":
 			case !known[id]:
 				l.add("dangling-disk", r, "the disk %q is not described", address)
