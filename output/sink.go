@@ -1,6 +1,7 @@
 package output
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -39,6 +40,7 @@ type SetSink struct {
 	format    string
 	dir       *Dir
 	files     []*Pending
+	more      func() error // writes the further disks; nil for none
 }
 
 // NewSetSink returns the sink of a format, without files.
@@ -60,6 +62,44 @@ func (s *SetSink) Encode(enc disk.Sink, err error) error {
 		s.Sink = enc
 	}
 	return err
+}
+
+// Follow tells of further disks, which are copied when the first one is complete:
+// disk i into what create returns for it, in its file of that name. They are read
+// as long as ctx lasts.
+func (s *SetSink) Follow(ctx context.Context, disks []disk.Reader, name func(i int) string, create func(p *Pending, size int64) (disk.Sink, error)) {
+	s.more = func() error {
+		for i, d := range disks {
+			p, err := s.Create(name(i + 1))
+			if err != nil {
+				return err
+			}
+			if err := fill(ctx, d, p, create); err != nil {
+				return fmt.Errorf("writing %s: %w", p.FinalName(), err)
+			}
+		}
+		return nil
+	}
+}
+
+// fill copies a disk into a file.
+func fill(ctx context.Context, d disk.Reader, p *Pending, create func(p *Pending, size int64) (disk.Sink, error)) error {
+	enc, err := create(p, d.Size())
+	if err != nil {
+		return err
+	}
+	return errors.Join(disk.Copy(ctx, d, nil, enc), enc.Close())
+}
+
+// Close implements [disk.Sink]: it completes the first disk, and copies those
+// that follow.
+func (s *SetSink) Close() error {
+	if err := s.Sink.Close(); err != nil || s.more == nil {
+		return err
+	}
+	more := s.more
+	s.more = nil
+	return more()
 }
 
 // Commit implements [Sink].

@@ -44,11 +44,11 @@ func kinds() []kind {
 		{"azure", []string{".vhd"}, "-azure.vhd", 0, false},
 		{"gcp", []string{".tar.gz"}, "-gcp.tar.gz", 0, false},
 		{"kubevirt", []string{".oci.tar"}, "-kubevirt.oci.tar", version, false},
-		{"libvirt", []string{".xml"}, "-libvirt.xml", machine | described | bootFirmware, false},
+		{"libvirt", []string{".xml"}, "-libvirt.xml", machine | described | bootFirmware, true},
 		{"openstack", []string{".qcow2"}, "-openstack.qcow2", named | described | version | memory | bootFirmware | system, false},
-		{"proxmox", []string{".sh"}, "-proxmox.sh", machine | described | bootFirmware | system, false},
+		{"proxmox", []string{".sh"}, "-proxmox.sh", machine | described | bootFirmware | system, true},
 		{"vagrant", []string{".box"}, ".box", processors | memory, false},
-		{"xen", []string{".cfg"}, "", machine | bootFirmware, false},
+		{"xen", []string{".cfg"}, "", machine | bootFirmware, true},
 	}
 }
 

@@ -6,7 +6,11 @@ import (
 	"fmt"
 
 	"github.com/imgbuild/imgbuild/output"
+	"github.com/imgbuild/imgbuild/output/qcow2"
 )
+
+// maxDisks is how many names from vda to vdz there are.
+const maxDisks = 26
 
 // domain is libvirt's description of a machine, in the order and by the names
 // of "Domain XML format" in its documentation.
@@ -55,12 +59,12 @@ type clock struct {
 }
 
 type devices struct {
-	Disk      diskDevice `xml:"disk"`
-	Interface network    `xml:"interface"`
-	Serial    typed      `xml:"serial"`
-	Console   typed      `xml:"console"`
-	Balloon   modelled   `xml:"memballoon"`
-	RNG       rng        `xml:"rng"`
+	Disks     []diskDevice `xml:"disk"`
+	Interface network      `xml:"interface"`
+	Serial    typed        `xml:"serial"`
+	Console   typed        `xml:"console"`
+	Balloon   modelled     `xml:"memballoon"`
+	RNG       rng          `xml:"rng"`
 }
 
 type diskDevice struct {
@@ -106,23 +110,26 @@ type rng struct {
 
 // describe returns the domain of an appliance whose disk the host has at path.
 // A disk that boots by both is booted by BIOS, which is the quicker.
-func describe(a output.Appliance, path string) ([]byte, error) {
+func describe(a output.Appliance, stem string) ([]byte, error) {
 	d := domain{
 		Type: "kvm", Name: a.Name, UUID: uuid(a.Digest), Description: a.Description,
 		Memory: memory{"KiB", (a.Memory + 1023) / 1024}, VCPU: max(a.CPUs, 1),
 		ACPI: &empty{}, APIC: &empty{}, CPU: cpu{"host-model"}, Clock: clock{"utc"},
 		Devices: devices{
-			Disk: diskDevice{Type: "file", Device: "disk"}, Interface: network{Type: "network", Model: typed{"virtio"}},
-			Serial: typed{"pty"}, Console: typed{"pty"}, Balloon: modelled{"virtio"}, RNG: rng{Model: "virtio"},
+			Interface: network{Type: "network", Model: typed{"virtio"}},
+			Serial:    typed{"pty"}, Console: typed{"pty"}, Balloon: modelled{"virtio"}, RNG: rng{Model: "virtio"},
 		},
 	}
 	d.OS.Type.Arch, d.OS.Type.Machine, d.OS.Type.Kind, d.OS.Boot.Dev = "x86_64", "q35", "hvm", "hd"
 	if a.Firmware == "uefi" {
 		d.OS.Firmware = "efi"
 	}
-	k := &d.Devices.Disk
-	k.Driver.Name, k.Driver.Type, k.Driver.Discard = "qemu", "qcow2", "unmap"
-	k.Source.File, k.Target.Dev, k.Target.Bus = path, "vda", "virtio"
+	for i := range 1 + len(a.Disks) {
+		k := diskDevice{Type: "file", Device: "disk"}
+		k.Driver.Name, k.Driver.Type, k.Driver.Discard = "qemu", "qcow2", "unmap"
+		k.Source.File, k.Target.Dev, k.Target.Bus = qcow2.DiskName(stem, i), "vd"+string(rune('a'+i)), "virtio"
+		d.Devices.Disks = append(d.Devices.Disks, k)
+	}
 	d.Devices.Interface.Source.Network = "default"
 	d.Devices.RNG.Backend.Model, d.Devices.RNG.Backend.File = "random", "/dev/urandom"
 	text, err := xml.MarshalIndent(d, "", "  ")

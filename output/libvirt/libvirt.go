@@ -54,11 +54,14 @@ type writer struct {
 }
 
 // Begin implements output.Writer.
-func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
-	name := a.Name + "-libvirt.qcow2"
-	text, err := describe(a, path.Join(w.options.Images, name))
+func (w writer) Begin(ctx context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
+	stem := a.Name + "-libvirt"
+	if n := 1 + len(a.Disks); n > maxDisks {
+		return nil, fault.New(fault.Usage, fmt.Errorf("a machine with %d disks does not fit: %d are the most", n, maxDisks))
+	}
+	text, err := describe(a, path.Join(w.options.Images, stem))
 	if err != nil {
 		return nil, fmt.Errorf("describing the machine: %w", err)
 	}
-	return qcow2.Described(w.format.Name(), dir, name, size, qcow2.Text{Name: a.Name + "-libvirt.xml", Content: text})
+	return qcow2.Described(ctx, w.format.Name(), dir, stem, size, a.Disks, qcow2.Text{Name: stem + ".xml", Content: text})
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/disktest"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output/libvirt"
@@ -47,6 +48,26 @@ func TestDomain(t *testing.T) {
 				t.Errorf("%s: %s is missing in\n%s", firmware, want, text)
 			}
 		}
+	}
+}
+
+// TestSeveralDisks describes a machine with two.
+func TestSeveralDisks(t *testing.T) {
+	a := outputtest.Appliance()
+	second := disk.NewMemory(1 << 20)
+	if _, err := second.WriteAt([]byte("second"), 5000); err != nil {
+		t.Fatal(err)
+	}
+	a.Disks = []disk.Reader{second}
+	all := append([]string{"hello-jvm-libvirt-disk2.qcow2"}, files...)
+	outputtest.Test(t, outputtest.Format{Format: libvirt.Format{}, Appliance: a, Files: all, Check: check})
+	m := outputtest.Write(t, outputtest.Format{Format: libvirt.Format{}, Appliance: a}, "1 MiB")
+	check(t, m)
+	path := m.Dir.Path(all[0])
+	disktest.Run(t, disktest.Program(t, "qemu-img", "qemu-utils"), "compare", "-s", "-f", "raw", "-F", "qcow2", disktest.RawFile(t, second), path)
+	text, err := os.ReadFile(m.Dir.Path(files[1]))
+	if err != nil || !strings.Contains(string(text), `<source file="/var/lib/libvirt/images/hello-jvm-libvirt-disk2.qcow2"></source>`) || !strings.Contains(string(text), `dev="vdb"`) {
+		t.Errorf("%v:\n%s", err, text)
 	}
 }
 

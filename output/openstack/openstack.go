@@ -51,7 +51,7 @@ type image struct {
 }
 
 // Begin implements output.Writer.
-func (f Format) Begin(_ context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
+func (f Format) Begin(ctx context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
 	im := image{
 		Name: a.Name, DiskFormat: "qcow2", ContainerFormat: "bare",
 		MinDisk: roundUp(size, 1<<30), MinRAM: roundUp(a.Memory, 1<<20),
@@ -66,7 +66,7 @@ func (f Format) Begin(_ context.Context, a output.Appliance, dir *output.Dir, si
 		return nil, fmt.Errorf("describing the image: %w", err)
 	}
 	stem := a.Name + "-openstack"
-	return qcow2.Described(f.Name(), dir, stem+".qcow2", size, qcow2.Text{Name: stem + ".json", Content: append(text, '\n')})
+	return qcow2.Described(ctx, f.Name(), dir, stem, size, nil, qcow2.Text{Name: stem + ".json", Content: append(text, '\n')})
 }
 
 // roundUp counts the units that n bytes need.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/disktest"
 	"github.com/imgbuild/imgbuild/output"
 	"github.com/imgbuild/imgbuild/output/outputtest"
@@ -62,6 +63,24 @@ func TestScript(t *testing.T) {
 		"set", "120", "--scsi0", "ceph:0,import-from=DIR/hello_jvm.1-proxmox.qcow2,discard=on", "--boot", "order=scsi0",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("qm was asked for something else:\n%s", diff)
+	}
+}
+
+// TestSeveralDisks imports both disks of a machine whose name a shell would take
+// apart.
+func TestSeveralDisks(t *testing.T) {
+	a := outputtest.Appliance()
+	a.Name, a.Description, a.Disks = "it's $(a) \"name\"", "", []disk.Reader{disk.NewMemory(1 << 20)}
+	got, out, err := run(t, a, "", "120")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	want := []string{
+		"set", "120", "--scsi0", "local-lvm:0,import-from=DIR/" + a.Name + "-proxmox.qcow2,discard=on",
+		"--scsi1", "local-lvm:0,import-from=DIR/" + a.Name + "-proxmox-disk2.qcow2,discard=on", "--boot", "order=scsi0",
+	}
+	if diff := cmp.Diff(want, got[max(0, len(got)-len(want)):]); diff != "" {
 		t.Errorf("qm was asked for something else:\n%s", diff)
 	}
 }

@@ -1,9 +1,11 @@
 package qcow2
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 
+	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/qcow2"
 	"github.com/imgbuild/imgbuild/output"
 )
@@ -17,27 +19,41 @@ type Text struct {
 	Mode fs.FileMode
 }
 
-// Described begins a disk of that name with texts beside it, for formats that
-// are a disk and its description. The disk is compressed with zlib: platforms
-// run a QEMU of their own age, and all of them read it.
-func Described(format string, dir *output.Dir, name string, size int64, texts ...Text) (output.Sink, error) {
+// DiskName is the name of the file of disk i: STEM.qcow2, and STEM-disk2.qcow2
+// and so on for those that follow.
+func DiskName(stem string, i int) string {
+	if i == 0 {
+		return stem + ".qcow2"
+	}
+	return fmt.Sprintf("%s-disk%d.qcow2", stem, i+1)
+}
+
+// Described begins a disk, with the disks that follow it, and texts beside them,
+// for formats that are disks and their description. The disks are compressed
+// with zlib: platforms run a QEMU of their own age, and all of them read it.
+func Described(ctx context.Context, format string, dir *output.Dir, stem string, size int64, more []disk.Reader, texts ...Text) (output.Sink, error) {
 	s := output.NewSetSink(format, dir)
-	p, err := s.Create(name)
+	create := func(p *output.Pending, size int64) (disk.Sink, error) {
+		return qcow2.Create(p, size, qcow2.Options{Compression: qcow2.Deflate})
+	}
+	p, err := s.Create(DiskName(stem, 0))
 	if err != nil {
 		return nil, err
 	}
 	p.HoldsDisk()
 	for _, t := range texts {
-		if err := t.add(s); err != nil {
-			s.Abort()
-			return nil, err
+		if err == nil {
+			err = t.add(s)
 		}
 	}
-	enc, err := qcow2.Create(p, size, qcow2.Options{Compression: qcow2.Deflate})
-	if err := s.Encode(enc, err); err != nil {
+	if err == nil {
+		err = s.Encode(create(p, size))
+	}
+	if err != nil {
 		s.Abort()
 		return nil, err
 	}
+	s.Follow(ctx, more, func(i int) string { return DiskName(stem, i) }, create)
 	return s, nil
 }
 

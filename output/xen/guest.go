@@ -1,6 +1,7 @@
 package xen
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -13,7 +14,18 @@ import (
 type guest struct {
 	Options
 	output.Appliance
-	disk, kernel, initramfs string
+	kernel, initramfs string
+}
+
+// maxDisks is how many the emulated SCSI controller of HVM takes.
+const maxDisks = 7
+
+// diskName is the name of the file of disk i.
+func (g guest) diskName(i int) string {
+	if i == 0 {
+		return g.Name + "-xen.raw"
+	}
+	return fmt.Sprintf("%s-xen-disk%d.raw", g.Name, i+1)
 }
 
 // mode is a way to run.
@@ -62,7 +74,11 @@ func (g guest) config(m mode) []byte {
 	default:
 		g.firmware(&w)
 	}
-	w.List("disk", "format=raw,vdev="+g.vdev(m)+",access=rw,target="+g.place(g.disk))
+	var disks []string
+	for i := range 1 + len(g.Disks) {
+		disks = append(disks, "format=raw,vdev="+g.vdev(m, i)+",access=rw,target="+g.place(g.diskName(i)))
+	}
+	w.List("disk", disks...)
 	w.List("vif", g.card())
 	w.String("on_poweroff", "destroy")
 	w.String("on_reboot", "restart")
@@ -73,15 +89,16 @@ func (g guest) config(m mode) []byte {
 // place is how the host finds a file.
 func (g guest) place(name string) string { return path.Join(g.Folder, name) }
 
-// vdev is the disk's name. SeaBIOS reads it as a SCSI disk, which QEMU unplugs
+// vdev is the name of disk i. SeaBIOS reads it as a SCSI disk, which QEMU unplugs
 // when the kernel's own driver takes it; of IDE it would read by port, many times
 // slower, and an AHCI disk stays with the kernel, that loses it when the guest
 // is saved and restored. OVMF has a driver of its own for Xen's disks.
-func (g guest) vdev(m mode) string {
+func (g guest) vdev(m mode, i int) string {
+	letter := string(rune('a' + i))
 	if m.name == "hvm" && g.Firmware != "uefi" {
-		return "sda"
+		return "sd" + letter
 	}
-	return "xvda"
+	return "xvd" + letter
 }
 
 // firmware adds the emulated machine of HVM.

@@ -1,7 +1,8 @@
 // Package xen writes the disk for Xen with configurations of xl (xl.cfg(5)),
 // one for each way in which a guest can run:
 //
-//	NAME-xen.raw          the disk, a sparse file
+//	NAME-xen.raw          the disk, a sparse file; NAME-xen-disk2.raw and so on
+//	                      those that follow it
 //	NAME.pvh.cfg          PVH, GRUB-for-Xen reads the disk's menu
 //	NAME.pv.cfg           PV, the same way
 //	NAME.hvm.cfg          HVM, by firmware and the disk's boot loader
@@ -28,6 +29,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/raw"
 	"github.com/imgbuild/imgbuild/fault"
 	"github.com/imgbuild/imgbuild/output"
@@ -74,20 +76,27 @@ type writer struct {
 }
 
 // Begin implements output.Writer.
-func (w writer) Begin(_ context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
+func (w writer) Begin(ctx context.Context, a output.Appliance, dir *output.Dir, size int64) (output.Sink, error) {
+	if n := 1 + len(a.Disks); n > maxDisks {
+		return nil, fault.New(fault.Usage, fmt.Errorf("a machine with %d disks does not fit: %d are the most", n, maxDisks))
+	}
+	if strings.Contains(a.Name, ",") { // it would end the name of a disk, for xl
+		return nil, fault.New(fault.Usage, fmt.Errorf("the name %s has a comma", a.Name), "choose another name")
+	}
 	s := sink{output.NewSetSink(w.format.Name(), dir)}
-	g := guest{Options: w.options, Appliance: a, disk: a.Name + "-xen.raw"}
+	g := guest{Options: w.options, Appliance: a}
 	err := s.addKernel(&g)
 	if err == nil {
 		err = s.addConfigs(g)
 	}
 	if err == nil {
-		err = s.addDisk(g.disk, size)
+		err = s.addDisk(g.diskName(0), size)
 	}
 	if err != nil {
 		s.Abort()
 		return nil, err
 	}
+	s.Follow(ctx, a.Disks, g.diskName, create)
 	return s, nil
 }
 
@@ -134,11 +143,13 @@ func (s sink) addDisk(name string, size int64) error {
 		return err
 	}
 	p.HoldsDisk()
-	if err := s.Encode(raw.Create(p.File, size)); err != nil {
+	if err := s.Encode(create(p, size)); err != nil {
 		return fmt.Errorf("making room for %d bytes: %w", size, err)
 	}
 	return nil
 }
+
+func create(p *output.Pending, size int64) (disk.Sink, error) { return raw.Create(p.File, size) }
 
 func copyFile(w io.Writer, path string) error {
 	f, err := os.Open(path)

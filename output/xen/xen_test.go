@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,6 +118,56 @@ func TestFolder(t *testing.T) {
 		_, err := xen.Format{}.New(json.RawMessage(`{"folder":"` + folder + `"}`))
 		if fault.KindOf(err) != fault.Recipe || len(fault.HintsOf(err)) == 0 {
 			t.Errorf("%s: %v", folder, err)
+		}
+	}
+}
+
+// TestSeveralDisks lets xl read of a machine with three, and reads the last one
+// back.
+func TestSeveralDisks(t *testing.T) {
+	a := outputtest.Appliance()
+	blank, last := disk.NewMemory(3<<20), disk.NewMemory(1<<20)
+	if _, err := last.WriteAt([]byte("last"), 5000); err != nil {
+		t.Fatal(err)
+	}
+	a.Disks = []disk.Reader{blank, last}
+	outputtest.Test(t, outputtest.Format{Format: xen.Format{}, Appliance: a, Files: append([]string{"hello-jvm-xen-disk2.raw", "hello-jvm-xen-disk3.raw"}, plain...), Check: check})
+	m := outputtest.Write(t, outputtest.Format{Format: xen.Format{}, Appliance: a}, "1 MiB")
+	for i, want := range a.Disks {
+		d, err := disk.OpenFile(m.Dir.Path([]string{"hello-jvm-xen-disk2.raw", "hello-jvm-xen-disk3.raw"}[i]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		if err := disktest.Diff(d, want); err != nil {
+			t.Error(err)
+		}
+	}
+	xl := outputtest.NewXL(t)
+	for mode, device := range map[string]string{"hvm": "sdc", "pv": "xvdc", "pvh": "xvdc"} {
+		g := xl.Parse(t, m.Dir.Path("hello-jvm."+mode+".cfg"))
+		if len(g.Disks) != 3 || g.Disks[2].Device != device || g.Disks[2].Path != "hello-jvm-xen-disk3.raw" {
+			t.Errorf("%s: the disks are %+v", mode, g.Disks)
+		}
+	}
+}
+
+// TestDoesNotFit refuses what xl could not be told.
+func TestDoesNotFit(t *testing.T) {
+	many, comma := outputtest.Appliance(), outputtest.Appliance()
+	many.Disks = slices.Repeat([]disk.Reader{disk.NewMemory(1 << 20)}, 7)
+	comma.Name = "a,b"
+	for _, a := range []output.Appliance{many, comma} {
+		d, err := output.OpenDir(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := xen.Format{}.New(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Begin(t.Context(), a, d, 1<<20); fault.KindOf(err) != fault.Usage {
+			t.Errorf("%s with %d disks: %v", a.Name, 1+len(a.Disks), err)
 		}
 	}
 }
