@@ -64,7 +64,7 @@ func TestSeveralDisks(t *testing.T) {
 	m := outputtest.Write(t, outputtest.Format{Format: libvirt.Format{}, Appliance: a}, "1 MiB")
 	check(t, m)
 	path := m.Dir.Path(all[0])
-	disktest.Run(t, disktest.Program(t, "qemu-img", "qemu-utils"), "compare", "-s", "-f", "raw", "-F", "qcow2", disktest.RawFile(t, second), path)
+	disktest.Run(t, disktest.Program(t, "qemu-img", "qemu-utils"), "compare", "-f", "raw", "-F", "qcow2", disktest.RawFile(t, second), path)
 	text, err := os.ReadFile(m.Dir.Path(files[1]))
 	if err != nil || !strings.Contains(string(text), `<source file="/var/lib/libvirt/images/hello-jvm-libvirt-disk2.qcow2"></source>`) || !strings.Contains(string(text), `dev="vdb"`) {
 		t.Errorf("%v:\n%s", err, text)

@@ -141,7 +141,7 @@ func TestDescriptor(t *testing.T) {
 		{"file-chunked", "", first(`ovf:id="file1"`, `ovf:id="file1" ovf:chunkSize="2147483648"`)},
 		{"dangling-file", "", first(`ovf:fileRef="file1"`, `ovf:fileRef="file2"`)},
 		{"dangling-disk unused-disk", "", first("ovf:/disk/vmdisk1", "ovf:/disk/nope")},
-		{"dangling-file", "", first("<rasd:ResourceType>15</rasd:ResourceType>", "<rasd:HostResource>ovf:/file/tools</rasd:HostResource><rasd:ResourceType>15</rasd:ResourceType>")},
+		{"dangling-file", "", first("<rasd:InstanceID>6</rasd:InstanceID>", "<rasd:HostResource>ovf:/file/tools</rasd:HostResource><rasd:InstanceID>6</rasd:InstanceID>")},
 		{"id-twice", "", pattern(`(<File [^>]*/>|(?s)<File .*</File>)`, "$1$1")},
 		{"id-twice", "", pattern(`(?s)(<Disk .*</Disk>)`, "$1$1")},
 		{"disk-parent", "", first(`ovf:fileRef="file1"`, `ovf:fileRef="file1" ovf:parentRef="base"`)},
@@ -272,7 +272,7 @@ func TestDamagedDisk(t *testing.T) {
 			return bytes.Replace(b, []byte(`createType="streamOptimized"`), []byte(`createType="vmfs"           `), 1)
 		}, []string{"vmdk-descriptor"}},
 		"no type": {func(b []byte) []byte { return bytes.Replace(b, []byte(`createType=`), []byte(`createKind=`), 1) }, []string{"vmdk-descriptor"}},
-		"no text": {func(b []byte) []byte { clear(b[28:44]); clear(b[len(b)-1024+28:][:16]); return b }, []string{"vmdk-descriptor"}},
+		"no text": {func(b []byte) []byte { clear(b[28:44]); clear(b[len(b)-1024+28:][:16]); return b }, []string{"disk-unreadable", "vmdk-descriptor"}},
 		"tools": {func(b []byte) []byte {
 			return bytes.Replace(b, []byte("ddb.toolsVersion"), []byte("ddb.truckVersion"), 1)
 		}, []string{"vmdk-tools"}},
