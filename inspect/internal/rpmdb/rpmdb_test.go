@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,6 +68,7 @@ func TestPackages(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := list(p)
+	slices.SortFunc(got, func(a, b string) int { return strings.Compare(a[2:], b[2:]) })
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}
