@@ -24,7 +24,7 @@ var below = map[string][]string{
 	"cmd":   {"stages", "vm", "inspect", "clean", "sanitize", "output", "builder", "kernel", "disk", "recipes"},
 	"bench": {"stages", "vm", "inspect", "clean", "sanitize", "output", "builder", "kernel", "disk", "recipes"},
 
-	"inspect":  {"sanitize", "output", "disk"},
+	"inspect":  {"sanitize", "output", "kernel", "disk"},
 	"clean":    {"sanitize", "output", "disk"},
 	"stages":   {"sanitize", "output", "builder", "kernel", "disk", "recipes"},
 	"vm":       {"sanitize", "kernel", "disk", "recipes"},
