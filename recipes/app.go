@@ -2,7 +2,8 @@ package recipes
 
 // App is the program of the appliance.
 type App struct {
-	// Jar is the path of an executable jar.
+	// Jar is the path of an executable jar. What the manifest of a jar names
+	// in Class-Path, and is there, comes with it.
 	Jar string `yaml:"jar,omitempty" json:"jar,omitempty" check:"file"`
 	// ClassPath are jars, folders and globs; with Packages, absolute paths
 	// are those inside the packages.

@@ -70,15 +70,13 @@ func (s *set) app() string {
 			p.Packages = append(p.Packages, packageFiles{Index: i, Paths: pkg.Paths})
 		}
 	}
-	if r.App.Jar != "" {
-		p.ClassPath = append(p.ClassPath, classPathEntry{Local: s.local(r.App.Jar)})
-	}
-	for _, entry := range r.App.ClassPath {
+	seen := map[string]bool{}
+	for _, entry := range classPathOfRecipe(&r) {
 		if s.Recipe.FromPackages(entry) {
 			p.ClassPath = append(p.ClassPath, classPathEntry{Pattern: entry})
 			continue
 		}
-		for _, match := range s.expand(entry) {
+		for _, match := range localClassPath(entry, seen) {
 			p.ClassPath = append(p.ClassPath, classPathEntry{Local: s.local(match)})
 		}
 	}
@@ -89,18 +87,6 @@ func (s *set) app() string {
 		p.Files = append(p.Files, s.file(f))
 	}
 	return s.add(st, p)
-}
-
-// expand returns the files that a glob of the class path matches, sorted.
-func (s *set) expand(entry string) []string {
-	if !strings.ContainsAny(entry, "*?[") {
-		return []string{entry}
-	}
-	matches, err := filepath.Glob(entry)
-	if err != nil && s.err == nil {
-		s.err = fault.New(fault.Recipe, fmt.Errorf("app.classPath: %s: %w", entry, err))
-	}
-	return matches
 }
 
 func (s *set) file(f recipes.File) fileParams {

@@ -35,7 +35,7 @@ func (s *set) jre(jdk []builder.Input, modules string) string {
 		Name:    "jre",
 		Title:   "link the Java runtime",
 		Kind:    kindJRE,
-		Version: 4,
+		Version: 6,
 		Tools:   s.versions("strip"),
 		Inputs:  append(append([]builder.Input{}, jdk...), builder.Input{Role: "modules", Stage: modules, Output: "modules"}),
 	}, jreParams{TrustStore: jvm.TrustStore, JNI: jvm.JNI, Epoch: s.Epoch.Unix()})
@@ -196,8 +196,23 @@ func (o Options) legalLayer(ctx context.Context, w *builder.Work, tree string, p
 	return folderLayer(ctx, w, legal, "/jre/legal", p.Epoch)
 }
 
+// localeDir is the locale C.UTF-8. Without it a JVM takes the locale for C and
+// reads its command line, names of files and, before version 18, the environment
+// as ASCII, whatever its options say: -Dsun.jnu.encoding does not reach the
+// launcher, nor does a file of arguments help. The C library refuses it when one
+// category is missing, so all are there, 13 files of 361 kB.
+const localeDir = "/usr/lib/locale/C.utf8"
+
+// locale is localeDir, if the JDK came with it: Debian has it in libc-bin.
+func locale(root string) ([]files.Entry, error) {
+	if info, err := os.Lstat(root + localeDir); err != nil || !info.IsDir() {
+		return nil, nil
+	}
+	return files.Folder(root+localeDir, localeDir, files.FolderOptions{Mode: 0o644})
+}
+
 // libraries makes the layer of shared libraries that the runtime needs, read
-// from the ELF files themselves.
+// from the ELF files themselves, and of its locale.
 func (o Options) libraries(ctx context.Context, w *builder.Work, j jdk, jre ocispec.Descriptor, p jreParams) (ocispec.Descriptor, error) {
 	root, err := w.Store.Tree(ctx, append(layers(w, "jdk"), jre)...)
 	if err != nil {
@@ -221,6 +236,11 @@ func (o Options) libraries(ctx context.Context, w *builder.Work, j jdk, jre ocis
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
+	characters, err := locale(root)
+	if err != nil {
+		return ocispec.Descriptor{}, fmt.Errorf("taking the locale: %w", err)
+	}
+	entries = withParents(append(entries, characters...))
 	return put(ctx, w.Store, mediaTypeLayer, func(out io.Writer) error {
 		return files.Layer(ctx, out, entries, epochTime(p.Epoch))
 	})

@@ -68,10 +68,10 @@ func (o Options) Pin(ctx context.Context, mode PinMode) (lock *recipes.Lock, cha
 	return lock, true, nil
 }
 
-// pinFiles digests the local files of a recipe.
+// pinFiles digests the local files of a recipe, and those that its jars load.
 func pinFiles(r *recipes.Resolved) (map[string]recipes.LockedFile, error) {
 	pinned := map[string]recipes.LockedFile{}
-	for _, abs := range r.LocalFiles() {
+	for _, abs := range localFiles(r) {
 		sum, size, err := files.Digest(abs)
 		if err != nil {
 			return nil, fault.New(fault.Input, err)
@@ -83,6 +83,9 @@ func pinFiles(r *recipes.Resolved) (map[string]recipes.LockedFile, error) {
 
 // groupJavaLibraries are the libraries that any JDK for glibc needs.
 const groupJavaLibraries = "java libraries"
+
+// packageLocale is the package with the locale C.UTF-8, which no JDK depends on.
+const packageLocale = "libc-bin"
 
 // request is a group of packages, how it is resolved, and the key of the
 // recipe that asks for it.
@@ -135,10 +138,10 @@ func requests(r *recipes.Recipe) []request {
 		}})
 	}
 	if jvm := r.Runtime.JVM; jvm != nil && jvm.JDK.Package != "" {
-		list = append(list, closureOf(jvm.JDK.Package, "runtime.jvm.jdk.package", jvm.JDK.Package))
+		list = append(list, closureOf(jvm.JDK.Package, "runtime.jvm.jdk.package", jvm.JDK.Package, packageLocale))
 	}
 	if jvm := r.Runtime.JVM; jvm != nil && jvm.JDK.Path != "" {
-		list = append(list, closureOf(groupJavaLibraries, "runtime.jvm.jdk.path", "libc6", "libstdc++6", "zlib1g"))
+		list = append(list, closureOf(groupJavaLibraries, "runtime.jvm.jdk.path", "libc6", "libstdc++6", "zlib1g", packageLocale))
 	}
 	for i, p := range r.App.Packages {
 		ask := closureOf
