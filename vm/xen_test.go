@@ -88,7 +88,8 @@ func serveOnXen(t *testing.T, o Options, use func(ctx context.Context, r *Runnin
 		}
 		_, err := r.Console().Wait(ctx, func(l Line) bool { return strings.Contains(l.Text, "ready to serve") })
 		if err != nil {
-			t.Logf("%v; the console:%s\ndom0:%s", err, quote(r.Console().Tail(20)), quote(x.Log().Tail(20)))
+			_, why := r.Wait(ctx)
+			t.Logf("%v: %v; the console:%s\ndom0:%s", err, why, quote(r.Console().Tail(20)), quote(x.Log().Tail(20)))
 			return err
 		}
 		use(ctx, r)

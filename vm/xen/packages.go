@@ -74,6 +74,9 @@ var (
 		"usr/lib/xen-" + release + "/boot/hvmloader",
 		"usr/libexec/xen-qemu-system-i386",
 		"usr/share/seabios/bios-256k.bin",
+		"usr/share/seabios/vgabios-cirrus.bin", // what xl chooses
+		"usr/lib/ipxe/qemu/efi-rtl8139.rom",
+		"usr/lib/ipxe/qemu/efi-e1000.rom",
 		"usr/share/qemu/keymaps/en-us",
 		"usr/share/qemu/kvmvapic.bin",
 	}, libraryFiles...)
@@ -84,5 +87,5 @@ var (
 var modules = []string{
 	"virtio_pci", "virtio_blk", "virtio_net", "virtio_console",
 	"xen-evtchn", "xen-gntdev", "xen-gntalloc", "xen-privcmd", "xenfs",
-	"xen-blkback", "xen-netback", "bridge",
+	"xen-blkback", "xen-netback", "bridge", "tun",
 }
