@@ -81,8 +81,8 @@ const (
 
 // Forward leads a TCP port of 127.0.0.1 to a port of the guest.
 type Forward struct {
-	Host  int // 0 picks a free one
-	Guest int
+	Host  int `json:"host"` // 0 picks a free one
+	Guest int `json:"guest"`
 }
 
 // Options describe a machine. The zero value of each field but Disk is a
