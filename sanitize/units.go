@@ -63,9 +63,13 @@ func (u *units) around(e disk.Extent, fn func(disk.Extent) error) error {
 
 // split returns the units that touch none of the extents, and those that do.
 func (u *units) split(extents []disk.Extent) (without, with []int64) {
+	touched := units{zone: u.zone}
+	for _, e := range extents {
+		touched.add(max(e.Off, u.zone.Off), min(e.End(), u.zone.End()))
+	}
+	numbers := touched.all()
 	for _, n := range u.all() {
-		off := u.zone.Off + n*u.zone.unit
-		if slices.ContainsFunc(extents, func(e disk.Extent) bool { return e.Off < off+u.zone.unit && off < e.End() }) {
+		if _, found := slices.BinarySearch(numbers, n); found {
 			with = append(with, n)
 		} else {
 			without = append(without, n)

@@ -12,8 +12,9 @@
 //     of extents. Each commit leaves the former blocks of its trees there, with
 //     their names and small files.
 //   - Slack: parts of data extents that no file of any snapshot shows:
-//     preallocated space, and what was overwritten within an extent that is
-//     otherwise in use.
+//     preallocated space, what was overwritten within an extent that is
+//     otherwise in use, and the rest of a file's last sector. The kernel mostly
+//     zeroes that when it writes the sector, but not when it cuts a file short.
 //   - Stale: the gap between the items of a leaf and their data, the unused
 //     pointers of a node, and in the superblocks the unused part of the system
 //     chunks, the rest of the label, and roots of former generations.
@@ -21,13 +22,16 @@
 //     behind the filesystem.
 //
 // Checksums of tree blocks and superblocks are renewed, and so are those of
-// the data sectors that are zeroed.
+// the data sectors in which bytes are zeroed. A sector that a file shows in part
+// is left alone when its checksum does not hold before: a new one would hide that
+// it is damaged. In place the checksum of such a sector is renewed first, so that
+// another run knows a scrub that was cut off from damage; until then the kernel
+// does not read the sector.
 //
 // # What is left alone
 //
-// Snapshots live, by design. The rest of a file's last sector is covered by a
-// checksum, and zeroed by the kernel when it writes the sector: it counts as
-// live. Extents whose files cannot all be found are live as a whole. Boot code
+// Snapshots live, by design. A compressed extent is live as a whole, what a file
+// no longer shows of it too. Extents whose files cannot all be found are live as a whole. Boot code
 // may fill all of the first MiB outside of the superblock.
 //
 // # What is refused
@@ -41,6 +45,7 @@ package btrfs
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/fault"
@@ -63,7 +68,7 @@ func (Driver) Open(ctx context.Context, r disk.Reader) (sanitize.Filesystem, err
 	if err := s.checkState(); err != nil {
 		return nil, err
 	}
-	f := &filesystem{super: s, r: r}
+	f := &filesystem{super: s, r: r, rests: new(atomic.Pointer[[]disk.Extent])}
 	if err := f.readChunks(ctx); err != nil {
 		return nil, fmt.Errorf("reading the chunks: %w", err)
 	}
@@ -73,7 +78,8 @@ func (Driver) Open(ctx context.Context, r disk.Reader) (sanitize.Filesystem, err
 type filesystem struct {
 	*super
 	r      disk.Reader
-	chunks []chunk // ascending by logical address
+	chunks []chunk                        // ascending by logical address
+	rests  *atomic.Pointer[[]disk.Extent] // what Closing returns
 }
 
 // Type returns "btrfs".
@@ -86,6 +92,15 @@ func (f *filesystem) Label() string { return f.label }
 // checksum. One may begin at any sector, but to say so would let its units wait
 // for those that hold checksums of data, and data must not come after them.
 func (f *filesystem) Unit() (size, align int64) { return f.nodeSize, f.nodeSize }
+
+// Closing returns the sectors that a file shows in part and whose rest is not
+// empty, as the last account found them.
+func (f *filesystem) Closing() []disk.Extent {
+	if rests := f.rests.Load(); rests != nil {
+		return *rests
+	}
+	return nil
+}
 
 // Bits of the superblock's flags, BTRFS section "Superblock".
 const (

@@ -28,11 +28,15 @@ type census struct {
 	shown   []disk.Extent    // what entries of files show, ascending
 	refs    map[int64]uint64 // entries of files by extent
 	roots   []root
+	sums    root             // of the checksum tree
+	sizes   map[uint64]int64 // of files, the largest that a subvolume gives a number
+	long    []longFile
+	rests   []disk.Extent // see settle
 }
 
 // count follows every tree.
 func (f *filesystem) count(ctx context.Context) (*census, error) {
-	c := &census{f: f, nodes: map[int64]disk.Extent{}, refs: map[int64]uint64{}}
+	c := &census{f: f, nodes: map[int64]disk.Extent{}, refs: map[int64]uint64{}, sizes: map[uint64]int64{}}
 	w := treeWalk{ctx: ctx, f: f, seen: visited{}, leaf: c.leaf}
 	w.block = func(n *node) error {
 		c.nodes[n.logical] = n.dead
@@ -49,16 +53,23 @@ func (f *filesystem) count(ctx context.Context) (*census, error) {
 			return nil, fmt.Errorf("reading the tree at %d: %w", r.logical, err)
 		}
 	}
+	c.cutLong()
 	slices.SortFunc(c.extents, func(a, b extent) int { return cmp.Compare(a.Off, b.Off) })
-	slices.SortFunc(c.shown, func(a, b disk.Extent) int { return cmp.Compare(a.Off, b.Off) })
-	return c, c.check()
+	slices.SortFunc(c.shown, byOffset)
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return c, c.settle(ctx)
 }
 
 // leaf takes what it needs from a leaf, whatever tree it is of.
 func (c *census) leaf(n *node) error {
+	var last inodeSize
 	for _, it := range n.items {
 		var err error
 		switch it.kind {
+		case kindInode:
+			last, err = c.inode(it)
 		case kindRoot:
 			err = c.root(it)
 		case kindExtent, kindTreeBlock:
@@ -68,7 +79,7 @@ func (c *census) leaf(n *node) error {
 		case kindGroup:
 			err = c.group(it)
 		case kindExtentData:
-			err = c.file(it)
+			err = c.file(it, last)
 		case kindOrphan:
 			err = refused("deleted files or subvolumes wait to be freed", "mount the filesystem once and unmount it")
 		}
@@ -90,6 +101,9 @@ func (c *census) root(it item) error {
 		return refused("deleted subvolumes wait to be freed", "mount the filesystem and run `btrfs subvolume sync` on it")
 	}
 	c.roots = append(c.roots, r)
+	if it.object == treeSums {
+		c.sums = r
+	}
 	return nil
 }
 
@@ -141,9 +155,9 @@ const (
 	extentUnwritten = 2
 )
 
-// file notes which part of an extent a file shows. A compressed extent is
-// needed as a whole, and an unwritten one not at all.
-func (c *census) file(it item) error {
+// file notes which part of an extent a file shows: nothing behind its end. A
+// compressed extent is needed as a whole, and an unwritten one not at all.
+func (c *census) file(it item, last inodeSize) error {
 	if len(it.data) < fileInlineAt {
 		return fmt.Errorf("an extent of file %d is cut off", it.object)
 	}
@@ -170,6 +184,9 @@ func (c *census) file(it item) error {
 		return fmt.Errorf("file %d shows %d bytes at byte %d of an extent of %d", it.object, n, off, length)
 	}
 	c.shown = append(c.shown, disk.Extent{Off: at + off, Len: n})
+	if it.data[16] == 0 {
+		c.cut(it, last)
+	}
 	return nil
 }
 

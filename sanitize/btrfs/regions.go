@@ -15,6 +15,7 @@ func (f *filesystem) Regions(ctx context.Context, emit func(sanitize.Region) err
 	if err != nil {
 		return err
 	}
+	f.rests.Store(&c.rests)
 	a := &account{f: f, dead: c.unshown()}
 	if err := a.head(); err != nil {
 		return err

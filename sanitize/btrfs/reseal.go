@@ -16,7 +16,7 @@ import (
 func (f *filesystem) Reseal(ctx context.Context, w disk.Writer) error {
 	after := *f
 	after.r = w
-	c, err := after.count(ctx)
+	c, err := f.count(ctx) // before the change the checksums tell which sectors are whole
 	if err != nil {
 		return err
 	}
@@ -84,8 +84,8 @@ func (s *sealer) block(logical int64) error {
 	return nil
 }
 
-// deadSums calls fn for each checksum in tree block b that is of a dead sector:
-// with its place in the block and the sector's address. A leaf of the checksum
+// deadSums calls fn for each checksum in tree block b that is of a sector with dead
+// bytes: with its place in the block and the sector's address. A leaf of the checksum
 // tree has checksums one behind the other, for the sectors from the offset of
 // the key on (BTRFS section "Checksum items").
 func (f *filesystem) deadSums(b []byte, dead []disk.Extent, fn func(at, logical int64) error) error {
@@ -97,14 +97,22 @@ func (f *filesystem) deadSums(b []byte, dead []disk.Extent, fn func(at, logical 
 		if it.kind != kindSum {
 			continue
 		}
-		from := int64(it.offset)
-		to := from + int64(len(it.data))/f.sums.size*f.sector
-		i := sort.Search(len(dead), func(i int) bool { return dead[i].End() > from })
-		for ; i < len(dead) && dead[i].Off < to; i++ {
-			for logical := max(dead[i].Off, from); logical < min(dead[i].End(), to); logical += f.sector {
-				if err := fn(it.at+(logical-from)/f.sector*f.sums.size, logical); err != nil {
-					return err
-				}
+		if err := f.eachSum(it, dead, func(at, logical int64) error { return fn(it.at+at, logical) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachSum does the same for one item: at is the place in its data.
+func (f *filesystem) eachSum(it item, dead []disk.Extent, fn func(at, logical int64) error) error {
+	from := int64(it.offset)
+	to := from + int64(len(it.data))/f.sums.size*f.sector
+	i := sort.Search(len(dead), func(i int) bool { return dead[i].End() > from })
+	for ; i < len(dead) && dead[i].Off < to; i++ {
+		for logical := max(dead[i].Off/f.sector*f.sector, from); logical < min(dead[i].End(), to); logical += f.sector {
+			if err := fn((logical-from)/f.sector*f.sums.size, logical); err != nil {
+				return err
 			}
 		}
 	}
