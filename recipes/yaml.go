@@ -1,6 +1,7 @@
 package recipes
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -32,6 +33,10 @@ func newSource(name, dir string, data []byte) *source {
 // goes on.
 func parseYAML(src *source, data []byte, p *problems) *node {
 	whole := pos{file: src, line: 1, col: 1}
+	if bytes.HasPrefix(data, []byte("PK\x03\x04")) { // a zip archive's first file
+		p.add(whole, "", "`imgbuild init` writes a recipe, and `app: {jar: …}` in it names the jar", "the file is a jar or another zip archive, and no recipe")
+		return nil
+	}
 	if len(data) > maxFile {
 		p.add(whole, "", "", "the file has %d bytes; a recipe has at most %d", len(data), maxFile)
 		return nil

@@ -29,7 +29,8 @@ func (s *set) modules(jdk []builder.Input, app string) string {
 	p := modulesParams{Add: jvm.AddModules, Missing: s.Recipe.Recipe.App.Missing}
 	inputs := append([]builder.Input{}, jdk...)
 	if jvm.Modules.Auto {
-		inputs = append(inputs, from(s.references(jdk, app), "jar"))
+		references := s.references(jdk, app)
+		inputs = append(inputs, from(references, "jar"), from(references, "nested"))
 	} else {
 		p.List = jvm.Modules.List
 	}
@@ -37,7 +38,7 @@ func (s *set) modules(jdk []builder.Input, app string) string {
 		Name:    "modules",
 		Title:   "find the JDK modules of the app",
 		Kind:    kindModules,
-		Version: 3,
+		Version: 4,
 		Inputs:  inputs,
 	}, p)
 }
@@ -75,30 +76,33 @@ func (o Options) jdeps(ctx context.Context, w *builder.Work, p modulesParams) ([
 	if err != nil {
 		return nil, err
 	}
-	jar, err := readInput(ctx, w, "jar")
-	if err != nil {
-		return nil, err
-	}
 	dir := filepath.Join(w.Dir, "classes")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "all.jar"), jar, 0o644); err != nil {
-		return nil, err
+	for _, name := range []string{"jar", "nested"} {
+		stubs, err := readInput(ctx, w, name)
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".jar"), stubs, 0o644); err != nil {
+			return nil, err
+		}
 	}
+	const app, nested = "/.classes/jar.jar", "/.classes/nested.jar"
 	bind := sandbox.Bind{Source: dir, Target: "/.classes"}
 	ask := func(ctx context.Context, out *string, options ...string) error {
 		// A run this short is faster without the optimizing compiler.
-		args := append(options, "-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "--multi-release", strconv.Itoa(jdk.feature), "/.classes/all.jar")
+		args := append([]string{"-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "--multi-release", strconv.Itoa(jdk.feature)}, options...)
 		text, err := jdk.run(ctx, o, "jdeps", args, bind)
 		*out = text
 		return err
 	}
 	var modules, missing string
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return ask(gctx, &modules, "--ignore-missing-deps", "--print-module-deps") })
+	g.Go(func() error { return ask(gctx, &modules, "--ignore-missing-deps", "--print-module-deps", app, nested) })
 	// By default jdeps keeps quiet about classes of the referring package.
-	g.Go(func() error { return ask(gctx, &missing, "--missing-deps", "-filter:none") })
+	g.Go(func() error { return ask(gctx, &missing, "--missing-deps", "-filter:none", "-cp", nested, app) })
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}

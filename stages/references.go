@@ -2,6 +2,7 @@ package stages
 
 import (
 	"archive/zip"
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -24,12 +25,14 @@ func (s *set) references(jdk []builder.Input, app string) string {
 		Name:    "references",
 		Title:   "read what the app's classes refer to",
 		Kind:    kindReferences,
-		Version: 2,
+		Version: 3,
 		Inputs:  append(slices.Clone(jdk), from(app, "layer"), from(app, "classpath")),
 	}, struct{}{})
 }
 
-// readReferences is the runner. Its output is a jar of stubs.
+// readReferences is the runner. Its outputs are a jar of stubs, and one of stubs
+// of the classes in nested jars: what those lack is for their launcher to say,
+// for what it loads is seldom all that they can do.
 func (o Options) readReferences(ctx context.Context, w *builder.Work) (builder.Outputs, error) {
 	jdk, err := o.openJDK(ctx, w)
 	if err != nil {
@@ -48,35 +51,49 @@ func (o Options) readReferences(ctx context.Context, w *builder.Work) (builder.O
 		return nil, err
 	}
 	defer root.Close()
-	jar, err := put(ctx, w.Store, mediaTypeJar, func(out io.Writer) error {
-		return mergeClasses(root, strings.Fields(string(list)), jdk.feature, out)
-	})
-	if err != nil {
-		return nil, err
+	classPath := strings.Fields(string(list))
+	outputs := builder.Outputs{}
+	for name, read := range map[string]func(*merger, *zip.Reader) error{"jar": (*merger).classes, "nested": (*merger).nested} {
+		outputs[name], err = put(ctx, w.Store, mediaTypeJar, func(out io.Writer) error {
+			return merge(root, classPath, jdk.feature, out, read)
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	return builder.Outputs{"jar": jar}, nil
+	return outputs, nil
 }
 
 // versionsPrefix is where a multi-release jar keeps the classes for newer
 // releases (JAR File Specification, "Multi-release JAR files").
 const versionsPrefix = "META-INF/versions/"
 
-// mergeClasses writes one jar with a stub of every class that the class path
-// offers: of each the one that the JVM of that feature release would load. Module
-// descriptors are left out: jdeps would resolve named modules by rules that do
-// not hold on a class path, and stop at the first optional one that is missing.
-func mergeClasses(root *os.Root, classPath []string, feature int, out io.Writer) error {
-	merged := zip.NewWriter(out)
-	seen := map[string]bool{}
+// folderPrefixes are where jars with a launcher, and web applications, keep
+// classes that are named without them.
+var folderPrefixes = []string{"BOOT-INF/classes/", "WEB-INF/classes/"}
+
+// merger writes one jar with a stub of each class: the one that the JVM of that
+// feature release would load. Module descriptors are left out: jdeps would
+// resolve named modules by rules that do not hold on a class path, and stop at
+// the first optional one that is missing.
+type merger struct {
+	out     *zip.Writer
+	feature int
+	seen    map[string]bool
+}
+
+// merge reads each jar of a class path.
+func merge(root *os.Root, classPath []string, feature int, out io.Writer, read func(*merger, *zip.Reader) error) error {
+	m := &merger{out: zip.NewWriter(out), feature: feature, seen: map[string]bool{}}
 	for _, guest := range classPath {
-		if err := addClasses(merged, root, guest, feature, seen); err != nil {
+		if err := m.open(root, guest, read); err != nil {
 			return fmt.Errorf("reading %s: %w", guest, err)
 		}
 	}
-	return merged.Close()
+	return m.out.Close()
 }
 
-func addClasses(merged *zip.Writer, root *os.Root, guest string, feature int, seen map[string]bool) error {
+func (m *merger) open(root *os.Root, guest string, read func(*merger, *zip.Reader) error) error {
 	f, err := root.Open(strings.TrimPrefix(guest, "/"))
 	if err != nil {
 		return err
@@ -90,16 +107,21 @@ func addClasses(merged *zip.Writer, root *os.Root, guest string, feature int, se
 	if err != nil {
 		return err
 	}
-	for _, c := range classesFor(z.File, feature) {
-		if seen[c.name] {
+	return read(m, z)
+}
+
+// classes adds the classes of a jar.
+func (m *merger) classes(z *zip.Reader) error {
+	for _, c := range classesFor(z.File, m.feature) {
+		if m.seen[c.name] {
 			continue // an earlier jar has it
 		}
-		seen[c.name] = true
+		m.seen[c.name] = true
 		stub, err := readStub(c.file)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.file.Name, err)
 		}
-		w, err := merged.CreateHeader(&zip.FileHeader{Name: c.name, Method: zip.Store})
+		w, err := m.out.CreateHeader(&zip.FileHeader{Name: c.name, Method: zip.Store})
 		if err != nil {
 			return err
 		}
@@ -110,22 +132,53 @@ func addClasses(merged *zip.Writer, root *os.Root, guest string, feature int, se
 	return nil
 }
 
-// maxClass bounds a class file, in bytes. The largest in use have a few MiB.
-const maxClass = 64 << 20
+// maxNested bounds a jar in a jar, in bytes: it is held in memory.
+const maxNested = 256 << 20
 
-// readStub reads the stub of a class; of one that has none, the class itself.
-func readStub(f *zip.File) ([]byte, error) {
+// nested adds the classes of the jars in a jar, which a launcher loads from
+// there. Those that cannot be read are left to it.
+func (m *merger) nested(z *zip.Reader) error {
+	for _, f := range z.File {
+		if !strings.HasSuffix(f.Name, ".jar") || f.UncompressedSize64 > maxNested {
+			continue
+		}
+		b, err := readEntry(f, maxNested)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+		inner, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			continue
+		}
+		if err := m.classes(inner); err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+	}
+	return nil
+}
+
+// readEntry reads a file of an archive, which has limit bytes at most.
+func readEntry(f *zip.File, limit int64) ([]byte, error) {
 	r, err := f.Open()
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, maxClass+1))
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("it has more than %d bytes", limit)
+	}
+	return b, err
+}
+
+// maxClass bounds a class file, in bytes. The largest in use have a few MiB.
+const maxClass = 64 << 20
+
+// readStub reads the stub of a class; of one that has none, the class itself.
+func readStub(f *zip.File) ([]byte, error) {
+	b, err := readEntry(f, maxClass)
 	if err != nil {
 		return nil, err
-	}
-	if len(b) > maxClass {
-		return nil, fmt.Errorf("the class has more than %d bytes", maxClass)
 	}
 	c, err := classfile.Parse(b)
 	if err != nil {
@@ -157,6 +210,9 @@ func classesFor(all []*zip.File, feature int) []class {
 				continue
 			}
 			c.name, c.release = name, release
+		}
+		for _, prefix := range folderPrefixes {
+			c.name = strings.TrimPrefix(c.name, prefix)
 		}
 		if strings.HasSuffix(c.name, ".class") && !strings.HasSuffix(c.name, "module-info.class") && !strings.HasPrefix(c.name, "META-INF/") {
 			list = append(list, c)
