@@ -74,8 +74,8 @@ func TestMachines(t *testing.T) {
 func TestSpending(t *testing.T) {
 	t.Parallel()
 	at := func(cpu float64) *vm.Moment { return &vm.Moment{Wall: 1, CPU: cpu} }
-	whole := vm.Timeline{Created: at(2), Up: at(5), Started: at(5.5), Ready: at(9), Answered: at(10)}
-	if got := spending(whole); len(got) != 1 || got[0] != (spent{3, 0.5, 3.5, 1}) {
+	whole := vm.Timeline{Created: at(2), Up: at(5), Started: at(5.5), Answered: at(10)}
+	if got := spending(whole); len(got) != 1 || got[0] != (spent{3, 0.5, 4.5}) {
 		t.Errorf("spending: %v", got)
 	}
 	if got := spending(vm.Timeline{Ready: at(9), Answered: at(10)}); got != nil {
@@ -89,7 +89,7 @@ func TestSummarySaysEmulated(t *testing.T) {
 	base := &series{name: "debian", moments: []vm.Moment{{Wall: 9, CPU: 6}}}
 	base.base = base
 	base.rates = []rate{{10, 20}}
-	all := []*series{base, {name: "hello", base: base, moments: []vm.Moment{{Wall: 2, CPU: 1}}, rates: []rate{{12, 26}}, spent: []spent{{0.25, 0.25, 0.375, 0.125}}}}
+	all := []*series{base, {name: "hello", base: base, moments: []vm.Moment{{Wall: 2, CPU: 1}}, rates: []rate{{12, 26}}, spent: []spent{{0.25, 0.375, 0.375}}}}
 	var out bytes.Buffer
 	if err := summary(&out, "to the first answer", all, vm.TCG); err != nil {
 		t.Fatal(err)

@@ -9,12 +9,13 @@ import (
 )
 
 // spent are the CPU-seconds of QEMU in each part of a boot: until init runs,
-// until it starts the app, until that listens, and until the first answer.
-type spent [4]float64
+// until it starts the app, and until the first answer. That the app listens may
+// be told only after that.
+type spent [3]float64
 
 // spending reads them off a timeline; a guest without init's lines tells none.
 func spending(t vm.Timeline) []spent {
-	moments := []*vm.Moment{t.Up, t.Started, t.Ready, t.Answered}
+	moments := []*vm.Moment{t.Up, t.Started, t.Answered}
 	var s spent
 	before := 0.0
 	if t.Created != nil {
@@ -33,7 +34,7 @@ func spending(t vm.Timeline) []spent {
 // spendings prints their medians, for the machines that tell.
 func spendings(out io.Writer, all []*series) error {
 	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	head := "\nwhere its CPU-seconds go\tto init\tto the app's start\tto listening\tto the answer\n"
+	head := "\nwhere its CPU-seconds go\tto init\tto the app's start\tto the answer\n"
 	for _, s := range all {
 		if len(s.spent) == 0 {
 			continue
