@@ -58,6 +58,6 @@ for app in "$@"; do
 		PACKAGES=${packages[$app]} TREE=$dir/tree COMMAND=$command bench/debian-image.sh examples/hello-jvm/build/hello.jar "$debian"
 	fi
 	# shellcheck disable=SC2086 # words
-	"$dir/boot" -rounds "$rounds" -memory 512 -cpus 1 -load "$load" -warm "$load" ${ask[$app]} \
+	"$dir/boot" -rounds "$rounds" -timeout 12m -memory 512 -cpus 1 -load "$load" -warm "$load" ${ask[$app]} \
 		-disk "$debian/debian.raw" "bios:$dir/$app/$app.raw"
 done
