@@ -75,6 +75,8 @@ set("f-kind", ""); set("f-text", "onerror"); said.searched = rows();
 set("f-text", ""); set("f-severity", "high"); said.high = rows(); set("f-severity", "info");
 document.querySelector(".pin").dispatchEvent(new MouseEvent("click", {bubbles: true})); said.pile = rows();
 set("f-text", ""); document.querySelector("#findings tbody tr").dispatchEvent(new KeyboardEvent("keydown", {key: "Enter"})); said.shown = text("span");
+document.querySelectorAll("#findings th button")[4].click(); said.first = document.querySelector("#findings tbody tr").innerText;
+document.querySelector("#secrets tbody tr").dispatchEvent(new KeyboardEvent("keydown", {key: "Enter"})); said.byRule = rows();
 said.wide = document.documentElement.scrollWidth <= window.innerWidth;
 const out = document.createElement("pre"); out.id = "said"; out.textContent = JSON.stringify(said); document.body.append(out);
 </script>`
@@ -83,8 +85,8 @@ type said struct {
 	Title                                                    string
 	Tiles                                                    map[string]string
 	Strips, Pins, Tiles2, All, Secrets, SecretPins, Searched int
-	High, Pile                                               int
-	Whole, Zoomed, Again, Moved, Shown                       string
+	High, Pile, ByRule                                       int
+	Whole, Zoomed, Again, Moved, Shown, First                string
 	Wide                                                     bool
 }
 
@@ -136,6 +138,9 @@ func TestBrowser(t *testing.T) {
 	}
 	if s.Secrets != 1 || s.SecretPins != 1 || s.Searched != 1 || s.High != 1 || s.Pile != 1 {
 		t.Errorf("filters leave %+v", s)
+	}
+	if s.ByRule != 1 || !strings.Contains(s.First, "3,145,728") {
+		t.Errorf("a rule leads to %d rows; by place the first is %q", s.ByRule, s.First)
 	}
 }
 

@@ -5,7 +5,7 @@ const report = data.report, before = data.before;
 const classes = ["unknown", "live", "metadata", "boot code", "free", "slack", "stale", "gap"];
 const colours = ["unknown", "live", "metadata", "boot", "free", "slack", "stale", "gap"].map(c => `var(--${c})`);
 const severities = ["info", "low", "medium", "high", "critical"];
-const residueAt = classes.length;
+const residueAt = classes.length, firstDead = classes.indexOf("free");
 const $ = id => document.getElementById(id);
 
 // el makes an element; text from the image is only ever a text node.
@@ -68,7 +68,7 @@ function strip(map, title, pins) {
     classes.forEach((name, k) => {
       if (!cell[k]) return;
       const h = cell[k] / sum * high;
-      svg.append(el("rect", { x: x(from), y, width: Math.max(x(to) - x(from), .3), height: h, fill: colours[k] }));
+      svg.append(el("rect", { x: x(from), y, width: Math.max(x(to) - x(from), .3), height: h, fill: colours[k], opacity: k >= firstDead && !cell[residueAt] ? .4 : 1 }));
       y += h;
     });
     if (cell[residueAt] > 0) {
@@ -176,19 +176,38 @@ function legend() {
 function row(cells, name) {
   return el("tr", {}, ...cells.map(([text, cls, label]) => el(name || "td", { class: cls || "", ...(label ? { "data-label": label } : {}) }, text)));
 }
-function sums() {
-  const head = [["type"], ["what"], ["live", "n"], ["recoverable", "n"], ["sure", "n"], ["bytes", "n"], ["first at byte", "n"]];
-  if (before) head.splice(4, 0, ["before", "n"]);
-  $("sums").tHead.append(row(head, "th"));
+// sums fills a table with what was counted of some kinds, the most first. A
+// row leads to its findings.
+function sums(id, kinds, columns) {
   const was = new Map(before ? before.sums.map(s => [s.kind + s.rule, s]) : []);
-  const list = [...report.sums];
-  for (const s of was.values()) if (!list.some(o => o.kind === s.kind && o.rule === s.rule)) list.push({ ...s, live: 0, recoverable: 0, sure: 0, bytes: 0, first: [] });
-  for (const s of list) {
-    const cells = [[s.rule], [s.title], [count(s.live), "n"], [count(s.recoverable), "n"], [count(s.sure), "n"], [count(s.bytes), "n"], [s.first.map(count).join("  "), "n"]];
-    if (before) { const o = was.get(s.kind + s.rule); cells.splice(4, 0, [count(o ? o.recoverable : 0), "n"]); }
-    $("sums").tBodies[0].append(row(cells));
-  }
-  if (!list.length) $("sums").tBodies[0].append(el("tr", {}, el("td", { colspan: head.length }, "nothing")));
+  const all = [...report.sums];
+  for (const s of was.values()) if (!all.some(o => o.kind === s.kind && o.rule === s.rule)) all.push({ ...s, live: 0, recoverable: 0, sure: 0, bytes: 0, first: [] });
+  const many = s => s.live + s.recoverable + (was.has(s.kind + s.rule) ? was.get(s.kind + s.rule).recoverable : 0);
+  const rows = all.filter(s => kinds.includes(s.kind)).sort((a, b) => many(b) - many(a));
+  const used = columns.filter(([name]) => name !== "before" || before);
+  const text = { type: s => s.rule, what: s => s.title, "first at byte": s => s.first.map(count).join("  "), before: s => count(was.has(s.kind + s.rule) ? was.get(s.kind + s.rule).recoverable : 0) };
+  const table = $(id), body = table.tBodies[0];
+  table.tHead.append(row(used, "th"));
+  const fill = n => {
+    body.replaceChildren(...rows.slice(0, n).map(s => {
+      const r = row(used.map(([name, cls]) => [(text[name] || (s => count(s[name])))(s), cls]));
+      r.tabIndex = 0;
+      act(r, () => { $("filters").reset(); picked = null; $("f-kind").value = s.kind; $("f-rule").value = s.rule; limit = 100; list(); $("h-findings").scrollIntoView({ block: "start" }); });
+      return r;
+    }));
+    if (!rows.length) body.append(el("tr", {}, el("td", { colspan: used.length }, "nothing")));
+    if (rows.length > n) {
+      const more = el("button", { type: "button" }, `show all ${count(rows.length)}`);
+      more.addEventListener("click", () => fill(rows.length));
+      body.append(el("tr", { class: "no-print" }, el("td", { colspan: used.length }, more)));
+    }
+  };
+  fill(rows.length > 20 ? 15 : 20);
+}
+// act lets a row be chosen by mouse and by keyboard.
+function act(row, go) {
+  row.addEventListener("click", go);
+  row.addEventListener("keydown", e => { if (e.key === "Enter") go(); });
 }
 
 // --- Findings ------------------------------------------------------------
@@ -206,6 +225,17 @@ function choose(pile) {
   list();
   if (pile) $("h-findings").scrollIntoView({ block: "start" });
 }
+// columns of the findings, and what each sorts by.
+const columns = [
+  ["severity", "", f => -severities.indexOf(f.severity)], ["type", "", f => f.rule], ["what", "", f => f.title], ["where", "", f => f.owner],
+  ["at byte", "n", f => f.offset], ["bytes", "n", f => -f.length], ["sure", "", f => -["low", "medium", "high"].indexOf(f.confidence)], ["policy", "", f => f.forbidden ? 0 : 1],
+];
+function sort(by) {
+  const key = columns[by][2];
+  report.findings.sort((a, b) => { const x = key(a), y = key(b); return x < y ? -1 : x > y ? 1 : a.offset - b.offset; });
+  [...$("findings").tHead.rows[0].cells].forEach((c, i) => i === by ? c.setAttribute("aria-sort", "other") : c.removeAttribute("aria-sort"));
+  list();
+}
 function list() {
   shown = report.findings.filter(matches);
   const body = $("findings").tBodies[0];
@@ -219,8 +249,7 @@ function list() {
       el("td", { class: "n", "data-label": "bytes" }, count(f.length)), el("td", { "data-label": "sure" }, f.confidence),
       el("td", { "data-label": "policy" }, f.forbidden || (f.allowed ? "allowed: " + f.allowed : "–")));
     const go = () => { show(f); for (const o of body.children) o.classList.remove("chosen"); r.classList.add("chosen"); };
-    r.addEventListener("click", go);
-    r.addEventListener("keydown", e => { if (e.key === "Enter") go(); });
+    act(r, go);
     return r;
   }));
   const hidden = report.leftOut + data.hidden;
@@ -240,7 +269,11 @@ function show(f) {
   draw();
 }
 function findings() {
-  $("findings").tHead.append(row([["severity"], ["type"], ["what"], ["where"], ["at byte", "n"], ["bytes", "n"], ["sure"], ["policy"]], "th"));
+  $("findings").tHead.append(el("tr", {}, ...columns.map(([name, cls], i) => {
+    const b = el("button", { type: "button", title: `Sort by ${name}` }, name);
+    b.addEventListener("click", () => sort(i));
+    return el("th", { class: cls }, b);
+  })));
   $("f-rule").append(...[...new Set(report.findings.map(f => f.rule))].sort().map(r => el("option", {}, r)));
   $("filters").addEventListener("input", () => { picked = null; limit = 100; list(); });
   $("filters").addEventListener("reset", () => setTimeout(() => { picked = null; list(); }));
@@ -298,7 +331,9 @@ function problems() {
 
 tiles();
 legend();
-sums();
+const place = ["first at byte", "n wide"];
+sums("sums", ["file", "name"], [["type"], ["what", "wide"], ["recoverable", "n"], ["before", "n"], ["sure", "n wide"], ["bytes", "n"], place]);
+sums("secrets", ["secret"], [["type"], ["what", "wide"], ["live", "n"], ["recoverable", "n"], ["before", "n"], place]);
 findings();
 treemap();
 problems();
@@ -309,6 +344,6 @@ $("out").addEventListener("click", () => zoom(2));
 $("all").addEventListener("click", () => whole(view.map));
 $("foot").textContent = `${count(report.scanned)} bytes looked at, ${count(report.files)} live files read. Secrets are masked.`;
 window.addEventListener("resize", () => { draw(); treemap(); });
-list();
+sort(0);
 document.documentElement.dataset.ready = "yes";
 })();
