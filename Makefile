@@ -12,7 +12,8 @@ BUILD_PACKAGES := build-essential bc bison flex libelf-dev libssl-dev dwarves km
 TEST_PACKAGES := systemd-boot-efi qemu-utils gdisk fdisk foremost zerofree xfsprogs btrfs-progs attr ntfs-3g fuse3 exfatprogs exfat-fuse proot skopeo docker-registry \
 	libxml2-utils nbdkit netcat-openbsd gnupg dpkg-dev iproute2 udhcpd dnsmasq-base lz4 jq git \
 	linux-source-6.1 linux-source-6.12 python3-kazoo chromium syslinux-common grub-common rpm rpm2cpio \
-	testdisk sleuthkit xxhash lvm2 genisoimage grub-pc-bin libvirt-clients vagrant virt-v2v sqlite3
+	testdisk sleuthkit xxhash lvm2 genisoimage grub-pc-bin libvirt-clients vagrant virt-v2v sqlite3 \
+	ffmpeg p7zip-full openssl zip bzip2 openssh-client
 
 # Any other Docker daemon will do as well.
 DOCKER_PACKAGES := $(if $(shell PATH=$$PATH:/usr/sbin command -v dockerd),,docker.io) iptables slirp4netns mmdebstrap curl

@@ -66,7 +66,6 @@ func moreKinds() map[string]func(i int) string {
 		"notion-token":            join("nt", "n_", an(46)),
 		"postman-key":             join("PMA", "K-", hx(24), "-", hx(34)),
 		"figma-token":             join("fig", "d_", an(40)),
-		"airtable-token":          join("AIRTABLE = pa", "t", an(14), ".", hx(64)),
 		"dropbox-token":           join("token s", "l.", an(140)),
 		"sonar-token":             join("sq", "u_", hx(40)),
 		"okta-token":              join("Auth: SSW", "S 00", an(40)),

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"io"
-	"math/bits"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -191,11 +190,10 @@ func measure7z(v *View) (Found, bool) {
 		return none()
 	}
 	next, n := binary.LittleEndian.Uint64(h[12:]), binary.LittleEndian.Uint64(h[20:])
-	total, carry := bits.Add64(next, n, header)
-	if carry != 0 || total > 1<<62 {
+	if next > 1<<62 || n > 1<<62-header {
 		return none()
 	}
-	return fits(v, int64(total))
+	return fits(v, int64(header+next+n))
 }
 
 // measureRAR follows the blocks of version 4, or those of version 5 (RAR

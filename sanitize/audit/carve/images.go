@@ -208,7 +208,18 @@ func measureBMP(v *View) (Found, bool) {
 	return f, ok
 }
 
-// measureTIFF checks that the first directory is one (TIFF 6.0, section 2).
+// Tags of TIFF 6.0, sections 3 and 15, which say where the image lies.
+const (
+	tiffStrips, tiffStripSizes = 273, 279
+	tiffTiles, tiffTileSizes   = 324, 325
+	tiffPieces                 = 4096 // strips or tiles that are looked at
+)
+
+// tiffSizes are the bytes of a value of each type (TIFF 6.0, section 2).
+var tiffSizes = [...]int64{1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+
+// measureTIFF follows the first directory, and what it says of the image, to
+// the last byte (TIFF 6.0, section 2).
 func measureTIFF(v *View) (Found, bool) {
 	h := v.Bytes(0, 8)
 	var bo binary.ByteOrder = binary.LittleEndian
@@ -223,17 +234,45 @@ func measureTIFF(v *View) (Found, bool) {
 	if at < 8 || d == nil {
 		return none()
 	}
-	n := int64(bo.Uint16(d))
-	last := 0
+	n, last := int64(bo.Uint16(d)), 0
 	end := at + 2 + 12*n + 4
+	pieces := map[int][2]int64{} // where the values of a tag are, and how many
+	wide := map[int]int64{}
 	for i := range n {
-		e := v.Bytes(at+2+12*i, 12)
-		if e == nil || int(bo.Uint16(e)) < last || bo.Uint16(e[2:]) == 0 || bo.Uint16(e[2:]) > 13 {
+		b := v.Bytes(at+2+12*i, 12)
+		if b == nil || int(bo.Uint16(b)) < last || bo.Uint16(b[2:]) == 0 || bo.Uint16(b[2:]) > 13 {
 			return none()
 		}
-		last = int(bo.Uint16(e))
+		last = int(bo.Uint16(b))
+		size, count, off := tiffSizes[bo.Uint16(b[2:])], int64(bo.Uint32(b[4:])), at+2+12*i+8
+		if size*count > 4 {
+			off = int64(bo.Uint32(b[8:]))
+			end = max(end, off+size*count)
+		}
+		pieces[last], wide[last] = [2]int64{off, count}, size
 	}
-	return found(min(end, v.Len()), Medium)
+	value := func(tag int, i int64) int64 {
+		b := v.Bytes(pieces[tag][0]+i*wide[tag], int(wide[tag]))
+		switch {
+		case b == nil:
+			return 0
+		case len(b) == 2:
+			return int64(bo.Uint16(b))
+		case len(b) == 4:
+			return int64(bo.Uint32(b))
+		}
+		return 0
+	}
+	image := false
+	for _, tags := range [][2]int{{tiffStrips, tiffStripSizes}, {tiffTiles, tiffTileSizes}} {
+		for i := range min(pieces[tags[0]][1], pieces[tags[1]][1], tiffPieces) {
+			end, image = max(end, value(tags[0], i)+value(tags[1], i)), true
+		}
+	}
+	if n == 0 || !image {
+		return found(min(end, v.Len()), Low)
+	}
+	return fits(v, end)
 }
 
 // measurePSD checks the header of a Photoshop file.

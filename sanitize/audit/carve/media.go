@@ -2,6 +2,7 @@ package carve
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"strings"
 )
 
@@ -298,9 +299,11 @@ func measureFLV(v *View) (Found, bool) {
 	return found(min(off, v.Len()), Medium)
 }
 
-// measureEBML checks that a Matroska or WebM file begins (RFC 8794).
+// measureEBML steps over the header of a Matroska or WebM file and reads how
+// long its segment is (RFC 8794; RFC 9559, section 4.5).
 func measureEBML(v *View) (Found, bool) {
-	h := v.Bytes(0, 64)
+	const segment = "\x18\x53\x80\x67"
+	h := v.Bytes(4, 64)
 	if h == nil {
 		return none()
 	}
@@ -311,7 +314,41 @@ func measureEBML(v *View) (Found, bool) {
 	case !strings.Contains(s, "matroska"):
 		return none()
 	}
-	return f, true
+	head, n := ebmlSize(h)
+	if n == 0 || head > 1<<10 {
+		return f, true
+	}
+	at := 4 + n + head
+	b := v.Bytes(at, 12)
+	if b == nil || string(b[:4]) != segment {
+		return f, true
+	}
+	size, n := ebmlSize(b[4:])
+	if n == 0 {
+		return f, true // it was written as it went, and its end is not told
+	}
+	whole, ok := fits(v, at+4+n+size)
+	f.Size, f.Confidence = whole.Size, whole.Confidence
+	return f, ok
+}
+
+// ebmlSize reads the size of an element, which takes n bytes (RFC 8794, section
+// 4). n is 0 when the size is not known.
+func ebmlSize(b []byte) (size, n int64) {
+	n = int64(bits.LeadingZeros8(b[0])) + 1
+	if n > 8 || n > int64(len(b)) {
+		return 0, 0
+	}
+	size = int64(b[0]) & (0xff >> n)
+	unknown := size == 0xff>>n
+	for _, c := range b[1:n] {
+		size = size<<8 | int64(c)
+		unknown = unknown && c == 0xff
+	}
+	if unknown {
+		return 0, 0
+	}
+	return size, n
 }
 
 // measureWOFF reads the length of a web font (WOFF 1.0 section 4, WOFF2

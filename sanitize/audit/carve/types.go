@@ -45,7 +45,7 @@ func images() []Type {
 		{Name: "gif", Title: "GIF image", Anchors: at(0, "GIF87a", "GIF89a"), measure: measureGIF},
 		{Name: "png", Title: "PNG image", Anchors: at(0, "\x89PNG\r\n\x1a\n"), measure: measurePNG},
 		{Name: "bmp", Title: "Windows bitmap", Anchors: at(13, "\x00\x28\x00\x00\x00", "\x00\x6c\x00\x00\x00", "\x00\x7c\x00\x00\x00"), measure: measureBMP},
-		{Name: "tif", Title: "TIFF image", Anchors: at(0, "II*\x00\x08\x00\x00\x00", "MM\x00*\x00\x00\x00\x08"), measure: measureTIFF},
+		{Name: "tif", Title: "TIFF image", Anchors: at(0, "II*\x00", "MM\x00*"), measure: measureTIFF},
 		{Name: "psd", Title: "Photoshop image", Anchors: at(0, "8BPS\x00\x01"), measure: measurePSD},
 	}
 }

@@ -9,7 +9,7 @@ import (
 // about half of all pairs in English, in HTML, in XML and in source code.
 const frequent = "th he in er an re nd at on nt ha es st en ed to it ou ea hi is or ti as te et ng of al de se le sa si ar ve " +
 	"ra ld ur ic ne ro ll ce li ch co ma om us ho pa ns no ac ap ep ty pe ge be la ri io ct ut tr sp ss pr po el mo di " +
-	"ca so wi wh em mi pl rs un ec ee il id me ta na ad ot ir am ol ul fo up vi nc ht hr cl tt lt rt ps p: // ./ =\" \"> </ />"
+	"ca so wi wh em mi pl rs un ec ee il id me ta na ad ot ir am ol ul fo up vi nc ht hr cl tt lt rt ps pa sc bl wi ul ab -c p- t- p: :/ // ./ =\" \"> </ />"
 
 var often = func() map[string]bool {
 	set := map[string]bool{}
