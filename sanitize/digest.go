@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,16 +22,23 @@ import (
 // is no [Walker] counts with all its live bytes and metadata as they are stored.
 //
 // A tree needs no ledger, so it is digested while the ledger is read.
+//
+// Along with the files it reads what stands behind their ends: see
+// [digestion.unless].
 type digestion struct {
+	r      disk.Reader
 	cancel context.CancelFunc
 	ctx    context.Context
 	trees  errgroup.Group               // one at a time: each takes all processors
 	sums   map[int64]*[sha256.Size]byte // by the place of the volume
+	// zeros are places behind which only zeros stand, up to the next multiple
+	// of digestBlock on their volume; in the order of the files.
+	zeros map[int64][]int64 // by the place of the volume, in bytes of it
 }
 
 // survey takes the ledger of r, and begins its digest: [digestion.sum] ends it.
 func survey(ctx context.Context, r disk.Reader, drivers []Driver) (*Ledger, *digestion, error) {
-	d := &digestion{sums: map[int64]*[sha256.Size]byte{}}
+	d := &digestion{r: disk.Uncached(r), sums: map[int64]*[sha256.Size]byte{}, zeros: map[int64][]int64{}}
 	d.ctx, d.cancel = context.WithCancel(ctx)
 	d.trees.SetLimit(1)
 	l, err := read(ctx, r, drivers, ReadOptions{}, d.regions)
@@ -50,7 +58,7 @@ func (d *digestion) regions(ctx context.Context, v Volume, emit func(Region) err
 	}
 	sum := new([sha256.Size]byte)
 	d.sums[v.Off] = sum
-	t := newTreeHash(d.ctx)
+	t := newTreeHash(d.ctx, disk.Section(d.r, v.Off, v.Len))
 	s, both := w.(Surveyor)
 	d.trees.Go(func() error {
 		var walked error
@@ -59,6 +67,7 @@ func (d *digestion) regions(ctx context.Context, v Volume, emit func(Region) err
 		}
 		tree, err := t.sum()
 		copy(sum[:], tree)
+		d.zeros[v.Off] = t.zeros // trees take turns
 		return wrap(fmt.Sprintf("walking the %s volume at byte %d", v.Type, v.Off), cmp.Or(err, walked))
 	})
 	if !both {
@@ -87,6 +96,28 @@ func (d *digestion) sum(ctx context.Context, r disk.Reader, l *Ledger) (string, 
 		return "", err
 	}
 	return digestKind + ":" + hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// unless waits for the trees and returns want without the regions that were
+// found to be zero together with the ends of files. It must be asked for the
+// regions of l in ascending order.
+func (d *digestion) unless(l *Ledger, want func(Region) bool) (func(Region) bool, error) {
+	if err := d.trees.Wait(); err != nil {
+		return nil, err
+	}
+	var zeros []disk.Extent
+	for _, v := range l.Volumes {
+		slices.Sort(d.zeros[v.Off])
+		for _, at := range d.zeros[v.Off] {
+			zeros = append(zeros, disk.Extent{Off: v.Off + at, Len: -at & (digestBlock - 1)})
+		}
+	}
+	return func(g Region) bool {
+		var zero bool
+		var end int64
+		zeros, end, zero = stretch(zeros, g.Off, g.End())
+		return want(g) && (!zero || end < g.End())
+	}, nil
 }
 
 // digestKind names how a digest is made: SHA-256 over what is told of each file

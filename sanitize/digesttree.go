@@ -4,16 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"hash"
-	"io"
 	"maps"
 	"runtime"
 	"slices"
 
-	"github.com/zeebo/xxh3"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/imgbuild/imgbuild/disk"
 )
 
 // batchFiles is how many files go through the hash together, and batchesAhead
@@ -28,6 +26,7 @@ type batch struct {
 	files []File
 	heads [][]byte // all but the contents
 	sums  [][]byte
+	zeros []int64 // what contentHash adds up
 	done  chan struct{}
 }
 
@@ -39,15 +38,18 @@ type batch struct {
 // Who walks the tree calls file for each, then end; sum waits for the hash.
 type treeHash struct {
 	ctx         context.Context
+	volume      disk.Reader // where the tree is stored
 	tasks       *errgroup.Group
 	work, queue chan *batch // the same batches: to be hashed, and in their order
 	batch       *batch
 	h           hash.Hash
+	zeros       []int64 // of all batches, once sum has returned
 }
 
-func newTreeHash(ctx context.Context) *treeHash {
+func newTreeHash(ctx context.Context, volume disk.Reader) *treeHash {
 	t := &treeHash{
-		work: make(chan *batch, batchesAhead), queue: make(chan *batch, batchesAhead),
+		volume: volume,
+		work:   make(chan *batch, batchesAhead), queue: make(chan *batch, batchesAhead),
 		batch: newBatch(), h: sha256.New(),
 	}
 	t.tasks, t.ctx = errgroup.WithContext(ctx)
@@ -94,16 +96,16 @@ func (t *treeHash) end() error {
 
 // contents hashes the contents of batches.
 func (t *treeHash) contents() error {
-	h, buf := xxh3.New(), make([]byte, scanBuffer)
+	h := contentHash{volume: t.volume, buf: make([]byte, scanBuffer)}
 	for b := range t.work {
 		for _, f := range b.files {
-			sum, err := hashContent(t.ctx, f, h, buf)
+			sum, err := h.file(t.ctx, f)
 			if err != nil {
 				return err
 			}
 			b.sums = append(b.sums, sum)
 		}
-		b.files = nil
+		b.files, b.zeros, h.zeros = nil, h.zeros, nil
 		close(b.done)
 	}
 	return nil
@@ -121,6 +123,7 @@ func (t *treeHash) collect() error {
 			t.h.Write(head)
 			t.h.Write(b.sums[i])
 		}
+		t.zeros = append(t.zeros, b.zeros...)
 	}
 	return nil
 }
@@ -149,40 +152,4 @@ func describe(f File) []byte {
 		text(string(f.Xattrs[name]))
 	}
 	return b
-}
-
-// hashContent returns the hash of the content of a regular file, nil for
-// others. A hole that its driver knows is hashed by its length: the journal of
-// changes on an NTFS volume may have a hole of terabytes ahead of what it
-// holds.
-func hashContent(ctx context.Context, f File, h *xxh3.Hasher, buf []byte) ([]byte, error) {
-	if f.Open == nil {
-		return nil, nil
-	}
-	c, err := f.Open()
-	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", f.Path, err)
-	}
-	h.Reset()
-	l, located := c.(Locator)
-	for off := int64(0); off < f.Size; {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if located {
-			if s, ok := l.Span(off); ok && s.Hole && s.End() > off {
-				h.Write(binary.AppendVarint([]byte("hole"), s.End()-off))
-				off = s.End()
-				continue
-			}
-		}
-		p := buf[:min(int64(len(buf)), f.Size-off)]
-		if n, err := c.ReadAt(p, off); n < len(p) {
-			return nil, fmt.Errorf("reading %s at byte %d: %w", f.Path, off, errors.Join(err, io.ErrUnexpectedEOF))
-		}
-		h.Write(p)
-		off += int64(len(p))
-	}
-	sum := h.Sum128().Bytes()
-	return sum[:], nil
 }

@@ -61,7 +61,7 @@ func Prepare(ctx context.Context, r disk.Reader, opts Options) (*Plan, error) {
 		if err != nil {
 			return err
 		}
-		return p.account(ctx, r, unread)
+		return p.account(ctx, r, digest, unread)
 	})
 	return p, tasks.Wait()
 }
@@ -166,8 +166,11 @@ func aligned(from, to, grain int64) []disk.Extent {
 
 // account reads what is dead or unknown, but for unread, and counts every
 // region.
-func (p *Plan) account(ctx context.Context, r disk.Reader, unread []disk.Extent) error {
-	looked := func(g Region) bool { return g.Class.Dead() || g.Class == Unknown }
+func (p *Plan) account(ctx context.Context, r disk.Reader, digest *digestion, unread []disk.Extent) error {
+	looked, err := digest.unless(p.ledger, func(g Region) bool { return g.Class.Dead() || g.Class == Unknown })
+	if err != nil {
+		return err
+	}
 	regions := p.ledger.Regions
 	p.stored = make([]storage, len(regions))
 	done := 0
@@ -176,7 +179,7 @@ func (p *Plan) account(ctx context.Context, r disk.Reader, unread []disk.Extent)
 			p.Report.count(regions[done], t, p.opts.selects(regions[done].Class))
 		}
 	}
-	err := count(ctx, r, regions, looked, unread, func(i int, t tally) {
+	err = count(ctx, r, regions, looked, unread, func(i int, t tally) {
 		report(i, tally{})
 		report(i+1, t)
 		p.stored[i] = holdsData

@@ -45,7 +45,7 @@ func Prove(ctx context.Context, r disk.Reader, opts Options, before string) (Pro
 		p.Digest, err = digest.sum(ctx, r, l)
 		return wrap("digesting the live tree", err)
 	})
-	tasks.Go(func() error { return p.lookForResidue(ctx, r, l, opts) })
+	tasks.Go(func() error { return p.lookForResidue(ctx, r, l, digest, opts) })
 	if err := tasks.Wait(); err != nil {
 		return p, fmt.Errorf("proving the scrub: %w", err)
 	}
@@ -54,12 +54,16 @@ func Prove(ctx context.Context, r disk.Reader, opts Options, before string) (Pro
 	return p, err
 }
 
-// lookForResidue sums the regions and reads the dead ones.
-func (p *Proof) lookForResidue(ctx context.Context, r disk.Reader, l *Ledger, opts Options) error {
+// lookForResidue sums the regions and reads the dead ones, but for those that
+// digest has read.
+func (p *Proof) lookForResidue(ctx context.Context, r disk.Reader, l *Ledger, digest *digestion, opts Options) error {
 	for _, g := range l.Regions {
 		p.Accounted += g.Len
 	}
-	dead := func(g Region) bool { return opts.selects(g.Class) }
+	dead, err := digest.unless(l, func(g Region) bool { return opts.selects(g.Class) })
+	if err != nil {
+		return err
+	}
 	return count(ctx, r, l.Regions, dead, nil, func(_ int, t tally) {
 		p.Residue += t.nonZero
 		if t.nonZero > 0 && p.FirstResidue < 0 {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/imgbuild/imgbuild/sanitize"
 	"github.com/imgbuild/imgbuild/sanitize/ext"
 	"github.com/imgbuild/imgbuild/sanitize/fstest"
@@ -104,6 +106,7 @@ func TestVolumes(t *testing.T) {
 	if !fstest.Contains(t, path, []byte("removed-volume")) {
 		t.Fatal("the ring does not hold the removed volume")
 	}
+	before := fstest.Tree(t, driver, path)
 	report := fstest.Scrub(t, driver, path)
 	for _, gone := range []string{"removed-volume", "DELETED-CONTENT", "deleted-name", "DEAD-MARKER"} {
 		if fstest.Contains(t, path, []byte(gone)) {
@@ -117,6 +120,9 @@ func TestVolumes(t *testing.T) {
 	}
 	if len(report.Unknown) == 0 || !strings.Contains(report.Unknown[0].Owner, "data, not recognised") {
 		t.Errorf("unknown is %+v", report.Unknown)
+	}
+	if diff := cmp.Diff(before, fstest.Tree(t, driver, path)); diff != "" {
+		t.Errorf("scrub changed the live tree (-before +after):\n%s", diff)
 	}
 	spread(t, path, root, rootRuns, false)
 	fstest.Program(t, "e2fsck", "-fn", root)

@@ -25,6 +25,7 @@ type volume struct {
 	fs     sanitize.Filesystem
 	driver string
 	reader disk.Reader
+	starts []int64 // where the runs begin in the volume
 }
 
 // describe takes from the metadata what lies on this physical volume.
@@ -156,8 +157,10 @@ func (p *physical) stripe(v *volume, s *section, stripes []any, each int64, here
 // open puts the volume together and asks the drivers.
 func (v *volume) open(ctx context.Context, r disk.Reader, drivers []sanitize.Driver) error {
 	var parts []disk.Reader
+	at := int64(0)
 	for _, e := range v.runs {
-		parts = append(parts, disk.Section(r, e.Off, e.Len))
+		parts, v.starts = append(parts, disk.Section(r, e.Off, e.Len)), append(v.starts, at)
+		at += e.Len
 	}
 	v.reader = disk.Concat(parts...)
 	for _, d := range drivers {

@@ -44,7 +44,7 @@ func (v *volume) walk(ctx context.Context, fn func(sanitize.File) error) error {
 			if f.Path == "/" {
 				f.Path = ""
 			}
-			f.Path = name + f.Path
+			f.Path, f.Open = name+f.Path, v.place(f.Open)
 			return fn(f)
 		})
 	}
