@@ -39,7 +39,8 @@ func Tile(pieces []Region, from, to int64, emit func(Region) error, rest func(di
 	return nil
 }
 
-// sortRegions sorts by place. The keys are sorted first, for they are smaller.
+// sortRegions sorts by place. The keys are sorted, for they are smaller, and the
+// pieces then moved to their places without a second list: there may be millions.
 func sortRegions(pieces []Region) {
 	type key struct {
 		off   int64
@@ -58,11 +59,15 @@ func sortRegions(pieces []Region) {
 		}
 		return cmp.Compare(pieces[a.index].Len, pieces[b.index].Len)
 	})
-	sorted := make([]Region, len(pieces))
-	for i, k := range keys {
-		sorted[i] = pieces[k.index]
+	for start := range keys { // each cycle of moves once
+		first, at := pieces[start], start
+		for keys[at].index != start {
+			from := keys[at].index
+			pieces[at], keys[at].index = pieces[from], at
+			at = from
+		}
+		pieces[at], keys[at].index = first, at
 	}
-	copy(pieces, sorted)
 }
 
 // Fill returns a rest function for [Tile] that emits one class and owner.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"math"
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/sanitize"
@@ -201,54 +200,6 @@ func (w *treeWalk) below(p root) error {
 	}
 	for _, c := range n.children {
 		if err := w.below(c.root); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// lastKey is behind every key.
-var lastKey = key{math.MaxUint64, math.MaxUint8, math.MaxUint64}
-
-// scan calls fn for each item of the tree with a key from lo to hi.
-func (f *filesystem) scan(ctx context.Context, p root, lo, hi key, fn func(item) error) error {
-	return f.scanBelow(ctx, p, key{}, lastKey, lo, hi, fn)
-}
-
-// scanBelow scans a part of a tree, whose keys must lie in [from, to): then no
-// block is met twice.
-func (f *filesystem) scanBelow(ctx context.Context, p root, from, to, lo, hi key, fn func(item) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	n, err := f.readNode(p)
-	if err != nil {
-		return err
-	}
-	for _, it := range n.items {
-		if it.compare(from) < 0 || it.compare(to) >= 0 {
-			return fmt.Errorf("the items of tree block %d are out of order", p.logical)
-		}
-		from = it.key
-		if it.compare(lo) >= 0 && it.compare(hi) <= 0 {
-			if err := fn(it); err != nil {
-				return err
-			}
-		}
-	}
-	for i, c := range n.children {
-		end := to
-		if i+1 < len(n.children) {
-			end = n.children[i+1].key
-		}
-		if c.compare(from) < 0 || c.compare(end) >= 0 {
-			return fmt.Errorf("the pointers of tree block %d are out of order", p.logical)
-		}
-		from = end
-		if c.compare(hi) > 0 || end.compare(lo) <= 0 {
-			continue
-		}
-		if err := f.scanBelow(ctx, c.root, c.key, end, lo, hi, fn); err != nil {
 			return err
 		}
 	}

@@ -24,8 +24,8 @@ const maxTarget = 64 << 10
 // Walk reads the live tree from the root of the top-level subvolume. Other
 // subvolumes are met where their names are.
 func (f *filesystem) Walk(ctx context.Context, fn func(sanitize.File) error) error {
-	d := descent{f: f, ctx: ctx, trees: map[uint64]root{}, mounts: map[mount]struct{}{}, dirs: map[place]struct{}{}, fn: fn}
-	err := f.scan(ctx, f.tree, key{}, lastKey, d.subvolume)
+	d := descent{s: &scanner{f: f}, ctx: ctx, trees: map[uint64]root{}, mounts: map[mount]struct{}{}, dirs: map[place]struct{}{}, fn: fn}
+	err := d.s.scan(ctx, f.tree, key{}, lastKey, d.subvolume)
 	if err != nil {
 		return fmt.Errorf("reading the tree of trees: %w", err)
 	}
@@ -60,7 +60,7 @@ func (d descent) subvolume(it item) error {
 }
 
 type descent struct {
-	f      *filesystem
+	s      *scanner
 	ctx    context.Context
 	trees  map[uint64]root
 	mounts map[mount]struct{}
@@ -77,7 +77,7 @@ func (d descent) inode(p place, path string, depth int) error {
 	if !ok {
 		return fmt.Errorf("reading %s: there is no subvolume %d", path, p.tree)
 	}
-	n, err := d.f.inode(d.ctx, tree, p.num)
+	n, err := d.s.inode(d.ctx, tree, p.num)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", path, err)
 	}
@@ -137,10 +137,10 @@ func (n *inode) mode() uint32 { return binary.LittleEndian.Uint32(n.raw[52:]) }
 func (n *inode) kind() uint32 { return n.mode() & modeMask }
 
 // inode reads the items of inode num.
-func (f *filesystem) inode(ctx context.Context, tree root, num uint64) (*inode, error) {
+func (s *scanner) inode(ctx context.Context, tree root, num uint64) (*inode, error) {
 	n := &inode{xattrs: map[string][]byte{}, entries: map[string]place{}}
-	n.content.f = f
-	err := f.scan(ctx, tree, key{object: num}, key{num, math.MaxUint8, math.MaxUint64}, func(it item) error {
+	n.content.f = s.f
+	err := s.scan(ctx, tree, key{object: num}, key{num, math.MaxUint8, math.MaxUint64}, func(it item) error {
 		switch it.kind {
 		case kindInode:
 			if len(it.data) < inodeItem {
