@@ -116,7 +116,9 @@ func scrubInto(ctx context.Context, k sourceDisk, t target, opts Options, d *Dis
 
 // fill writes the sanitized disk into f and proves it.
 func (t target) fill(ctx context.Context, r disk.Reader, f *os.File, opts Options, d *DiskReport) error {
-	plan, err := sanitize.Prepare(ctx, r, opts.scrubOptions())
+	scrub := opts.scrubOptions()
+	scrub.Anew = true
+	plan, err := sanitize.Prepare(ctx, r, scrub)
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func Prepare(ctx context.Context, r disk.Reader, opts Options) (*Plan, error) {
 		if err := reseal(ctx, p.after, l); err != nil {
 			return err
 		}
-		unread, err := worthwhile(r, p.unread(holesOf(r)))
+		unread, err := worthwhile(r, p.unread(opts.holes(r)))
 		if err != nil {
 			return err
 		}
@@ -90,6 +90,14 @@ func (p *Plan) dead() []disk.Extent {
 	return runs
 }
 
+// holes returns what the result makes of dead runs in r.
+func (o Options) holes(r disk.Reader) disk.Holes {
+	if o.Anew {
+		return disk.Holes{Grain: disk.BlockSize, From: disk.BlockSize}
+	}
+	return holesOf(r)
+}
+
 // holesOf returns what the medium of r makes of a punch.
 func holesOf(r disk.Reader) disk.Holes {
 	if h, ok := r.(disk.Holer); ok {
@@ -98,8 +106,7 @@ func holesOf(r disk.Reader) disk.Holes {
 	return disk.Holes{From: punchFrom}
 }
 
-// unread returns the parts of dead runs that will be holes after [Plan.Apply]:
-// nobody needs to know what they hold. What is resealed is not among them.
+// unread returns the parts of dead runs that will be holes in the result: nobody needs to know what they hold. What is resealed is not among them.
 func (p *Plan) unread(h disk.Holes) []disk.Extent {
 	if h.Grain == 0 {
 		return nil

@@ -36,8 +36,8 @@ type ClassReport struct {
 	// Zeroed is how many bytes that were not zero the scrub zeroed, or
 	// would have zeroed.
 	Zeroed int64 `json:"zeroed"`
-	// Unread is how many of these a scrub in place gives back without a look at
-	// them: what is stored in dead runs that become holes.
+	// Unread is how many of these a scrub gives back, or leaves out, without a
+	// look at them: what is stored in dead runs that become holes.
 	Unread int64 `json:"unread"`
 }
 

@@ -16,6 +16,9 @@ type Options struct {
 	// Only, unless empty, limits the scrub to these dead classes. Except
 	// takes classes away.
 	Only, Except []Class
+	// Anew tells that the result will be taken from [Plan.Reader]: then nobody
+	// needs to look at what a dead run holds, where it is at least a block.
+	Anew bool
 	// DryRun reports what a scrub would do and writes nothing.
 	DryRun bool
 }
