@@ -77,7 +77,7 @@ func (c *census) settle(ctx context.Context) error {
 		return nil
 	}
 	var damaged []disk.Extent
-	err := c.f.scan(ctx, c.sums, key{}, lastKey, func(it item) error {
+	err := (&scanner{f: c.f}).scan(ctx, c.sums, key{}, lastKey, func(it item) error {
 		if it.kind != kindSum {
 			return nil
 		}
