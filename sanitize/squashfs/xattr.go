@@ -12,6 +12,7 @@ const (
 	outOfLine      = 1 << 8  // in a type: the value is where its bytes say
 	maxAttributes  = 1 << 12 // of a file
 	maxValue       = 1 << 16 // bytes
+	maxRowBytes    = 4 << 20 // of names and values, of a file
 )
 
 // attributePrefixes are indexed by the type.
@@ -44,11 +45,14 @@ func (f readable) attributes(row uint32) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := map[string][]byte{}
+	all, room := map[string][]byte{}, maxRowBytes
 	for range count {
 		name, value, err := f.attribute(c, first, start)
 		if err != nil {
 			return nil, err
+		}
+		if room -= len(name) + len(value); room < 0 {
+			return nil, fmt.Errorf("attributes of more than %d bytes", maxRowBytes)
 		}
 		all[name] = value
 	}
