@@ -102,6 +102,16 @@ func TestRules(t *testing.T) {
 		{"kubeconfig", "", "client-key-data: " + abc(200), "client-key-data: null"},
 		{"wireguard-key", "", "PrivateKey = " + abc(42) + "A=", "PrivateKey = "},
 		{"gcp-service-account", "", `"private_key_id": "` + strings.Repeat("0a1b2c3d4e", 4) + `"`, `"private_key_id": ""`},
+		{"url-password", "", "postgres" + "://app:" + abc(12) + "@db.internal/x", "postgres://user:password@localhost/x"},
+		{"environment-secret", "", "\nexport SERVICE_TOKEN=" + abc(24) + "\n", "\nSERVICE_TOKEN=$(cat token)\nMY_TOKEN=YOUR_TOKEN_HERE\nif TOK_TOKEN=/run/token"},
+		{"property-secret", "", "\ndb.password=" + abc(9) + "\n", "\nurl.password = client_secret\nself.password = options.password\n"},
+		{"yaml-password", "", "\n  user: app\n  password: " + abc(12) + "\n", "\n  password: " + abc(12) + "\n"},
+		{"ansible-password", "", "ansible_ssh_pass=" + abc(9), `ansible_password: "ansible_ssh_pass",`},
+		{"xml-password", "", "<username>app</username><password>" + abc(9) + "</password>", "<username>proxyuser</username><password>proxypass</password>"},
+		{"authorization-header", "", "Authorization: Basic " + abc(30), "Authorization: Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW"},
+		{"php-password", "", "define('DB_PASSWORD', '" + abc(9) + "');", "define( 'DB_PASSWORD', 'password_here' );"},
+		{"telegram-bot", "", "bot 123456789:A" + "A" + abc(33) + " ", "12:34:AA:BB:CC"},
+		{"azure-sas", "", "?sv=1&sig=" + abc(43) + "%3D", "?name=1&sig=" + abc(43) + "%3D"},
 		{"jwt", "", "eyJ" + "hbGciOiJIUzI1NiJ9.eyJ" + abc(30) + "." + abc(43), "eyJ" + "hbGciOi"},
 	} {
 		r := rules[c.rule]
