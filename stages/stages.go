@@ -6,7 +6,7 @@
 //	app, skeleton, jre ─ classes ─ archive ─┬─ check ─────────┐
 //	                                        └─ root ─┐        │
 //	                                                 ├─ disk ─┴─ scrub
-//	kernel source ─ kernel ─ efi, paravirtual ─ boot ┤
+//	kernel source ─ kernel ─ efi, Xen PV ───── boot ─┤
 //	                                           data ─┘
 //
 // Packages and images come in where a stage names them.
