@@ -15,7 +15,8 @@ type Runtime struct {
 type JVM struct {
 	// JDK says where the Java development kit comes from.
 	JDK JDK `yaml:"jdk,omitempty" json:"jdk,omitzero"`
-	// Modules of the JDK to keep: "auto" asks jdeps; or a list.
+	// Modules of the JDK to keep: "auto" asks jdeps, and keeps what TLS and
+	// zip file systems need where the app asks for these; or a list.
 	Modules Modules `yaml:"modules,omitempty" json:"modules,omitzero"`
 	// AddModules are kept beside those that jdeps finds.
 	AddModules []string `yaml:"addModules,omitempty" json:"addModules,omitempty"`

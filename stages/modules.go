@@ -38,7 +38,7 @@ func (s *set) modules(jdk []builder.Input, app string) string {
 		Name:    "modules",
 		Title:   "find the JDK modules of the app",
 		Kind:    kindModules,
-		Version: 4,
+		Version: 5,
 		Inputs:  inputs,
 	}, p)
 }
@@ -70,7 +70,8 @@ func (o Options) findModules(ctx context.Context, w *builder.Work) (builder.Outp
 }
 
 // jdeps asks the JDK's own tool twice, side by side: for the modules, and for
-// the classes that are nowhere to be found.
+// the classes that are nowhere to be found. Modules that only offer services are
+// added.
 func (o Options) jdeps(ctx context.Context, w *builder.Work, p modulesParams) ([]string, error) {
 	jdk, err := o.openJDK(ctx, w)
 	if err != nil {
@@ -113,5 +114,6 @@ func (o Options) jdeps(ctx context.Context, w *builder.Work, p modulesParams) ([
 	if last == "" || strings.ContainsAny(last, " \t") {
 		return nil, fmt.Errorf("jdeps named no modules:\n%s", lastLines(modules, 12))
 	}
-	return strings.Split(last, ","), nil
+	offered, err := jdk.providersFor(filepath.Join(dir, "jar.jar"), filepath.Join(dir, "nested.jar"))
+	return append(strings.Split(last, ","), offered...), err
 }
