@@ -145,6 +145,7 @@ func superblocks() []Type {
 		{Name: "iso", Title: "ISO 9660 filesystem", Anchors: aligned(0, "\x01CD001\x01"), measure: measureISO},
 		{Name: "gpt", Title: "partition table", Anchors: aligned(0, "EFI PART\x00\x00\x01\x00"), measure: measureNamed(92)},
 		{Name: "dir", Title: "ext directory", Anchors: []Anchor{{Text: "\x0c\x00\x01\x02.\x00\x00\x00", At: 4, Align: 1024}, {Text: "\x0c\x00\x01\x00.\x00\x00\x00", At: 4, Align: 1024}}, measure: measureDirectory},
+		{Name: "xfs-dir", Title: "XFS directory", Anchors: aligned(0, "XDB3", "XDD3", "XD2B", "XD2D"), measure: measureXFSDirectory},
 		{Name: "lvm", Title: "LVM volume", Anchors: aligned(0, "LABELONE"), measure: measureNamed(512)},
 		{Name: "luks", Title: "LUKS volume", Anchors: aligned(0, "LUKS\xba\xbe\x00"), measure: measureLUKS},
 		{Name: "swap", Title: "swap area", Anchors: []Anchor{{Text: "SWAPSPACE2", At: 4086, Align: 4096}}, measure: measureNamed(4096)},
