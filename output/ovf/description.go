@@ -29,9 +29,9 @@ type File struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	// Size is what the descriptor says, in bytes; 0 when it does not.
-	Size int64 `json:"size"`
-	// encoded says how the file is wrapped, if it is.
-	encoded string
+	Size        int64  `json:"size"`
+	compression string // "" is none
+	chunked     bool
 }
 
 // Disk is a virtual disk.
@@ -156,12 +156,10 @@ func (d *Description) file(f foreignFile) File {
 		}
 		file.Size = n
 	}
-	switch {
-	case f.Compression != "" && f.Compression != "identity":
-		file.encoded = "compressed by " + f.Compression
-	case f.ChunkSize != "":
-		file.encoded = "split into chunks"
+	if f.Compression != "identity" {
+		file.compression = f.Compression
 	}
+	file.chunked = f.ChunkSize != "" && f.ChunkSize != "0"
 	return file
 }
 

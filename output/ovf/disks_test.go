@@ -66,7 +66,7 @@ func checkDisks(t *testing.T, p *ovf.Package, want []disk.Reader) {
 		t.Fatalf("%d disks, %d of the machine, want %d; notes %q", len(p.Disks), len(p.Machines[0].Disks), len(want), p.Notes)
 	}
 	for i, d := range p.Disks {
-		got, _, err := p.OpenDisk(d)
+		got, _, err := p.OpenDisk(t.Context(), d)
 		if err != nil {
 			t.Fatal(err)
 		}

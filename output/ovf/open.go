@@ -2,6 +2,7 @@ package ovf
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,8 +26,9 @@ type Package struct {
 	// Archive tells an OVA from loose files.
 	Archive bool
 
-	files files
-	text  []byte // of the descriptor
+	files   files
+	text    []byte       // of the descriptor
+	spooled []*disk.File // what was unpacked
 }
 
 // files are those of a package.
@@ -116,7 +118,7 @@ func (p *Package) read() error {
 		p.note("the descriptor is not the first file of the archive; some importers insist on that")
 	}
 	for _, f := range p.Files {
-		switch _, n, err := p.files.open(f.Name); {
+		switch _, n, err := p.whole(f); {
 		case err != nil:
 			p.note("file %s: %v", f.Name, err)
 		case f.Size != 0 && n != f.Size:
@@ -150,12 +152,11 @@ func (p *Package) ReadManifest() (name string, text []byte, err error) {
 	return name, text, nil
 }
 
-// Close gives back the files of the package, those of its disks too.
-func (p *Package) Close() error { return p.files.Close() }
-
 // OpenDisk opens a disk of the package in its place, and tells the format of
-// its file: "vmdk", "qcow2", "raw". It can be read until the package is closed.
-func (p *Package) OpenDisk(d Disk) (disk.Reader, string, error) {
+// its file: "vmdk", "qcow2", "raw". A file that gzip compressed is unpacked into
+// the folder for temporary files first. The disk can be read until the package
+// is closed.
+func (p *Package) OpenDisk(ctx context.Context, d Disk) (disk.Reader, string, error) {
 	if d.Parent != "" {
 		return nil, "", fault.New(fault.Input, fmt.Errorf("disk %s holds only what differs from disk %s, which is not supported", d.ID, d.Parent),
 			"consolidate the snapshots of the machine, and export it again")
@@ -164,10 +165,7 @@ func (p *Package) OpenDisk(d Disk) (disk.Reader, string, error) {
 		if f.ID != d.File || d.File == "" {
 			continue
 		}
-		if f.encoded != "" {
-			return nil, "", fault.New(fault.Input, fmt.Errorf("%s is %s, which is not supported", f.Name, f.encoded))
-		}
-		r, n, err := p.files.open(f.Name)
+		r, n, err := p.unpacked(ctx, f)
 		if err != nil {
 			return nil, "", fmt.Errorf("opening disk %s: %w", d.ID, err)
 		}

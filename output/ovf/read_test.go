@@ -70,7 +70,7 @@ func TestReadsOwn(t *testing.T) {
 		if diff := cmp.Diff(want, p.Description, cmpopts.IgnoreUnexported(ovf.File{})); diff != "" {
 			t.Errorf("%s:\n%s", name, diff)
 		}
-		d, format, err := p.OpenDisk(p.Disks[0])
+		d, format, err := p.OpenDisk(t.Context(), p.Disks[0])
 		if err != nil || format != "vmdk" {
 			t.Fatal(format, err)
 		}
@@ -97,7 +97,7 @@ func TestRepacked(t *testing.T) {
 		if len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "not the first") {
 			t.Errorf("%s: the notes are %q", format, p.Notes)
 		}
-		d, _, err := p.OpenDisk(p.Disks[0])
+		d, _, err := p.OpenDisk(t.Context(), p.Disks[0])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,8 +184,9 @@ func TestDisks(t *testing.T) {
 		note   string
 		word   string
 	}{
-		"compressed": {replace(`ovf:id="file1"`, `ovf:id="file1" ovf:compression="gzip"`), "", "compressed by gzip"},
-		"chunks":     {replace(`ovf:id="file1"`, `ovf:id="file1" ovf:chunkSize="1000"`), "", "chunks"},
+		"compressed": {replace(`ovf:id="file1"`, `ovf:id="file1" ovf:compression="bzip2"`), "", "compressed by bzip2"},
+		"no gzip":    {replace(`ovf:id="file1"`, `ovf:id="file1" ovf:compression="gzip"`), "", "unpacking hello-jvm-disk1.vmdk"},
+		"chunks":     {replace(`ovf:id="file1"`, `ovf:id="file1" ovf:chunkSize="1000"`), "hello-jvm-disk1.vmdk.000000000", "hello-jvm-disk1.vmdk.000000000"},
 		"missing":    {replace("hello-jvm-disk1.vmdk", "other.vmdk"), "other.vmdk", "other.vmdk"},
 		"escape":     {replace("hello-jvm-disk1.vmdk", "../../../../etc/passwd"), "escapes", "escapes"},
 		"absolute":   {replace("hello-jvm-disk1.vmdk", "/etc/passwd"), "escapes", "escapes"},
@@ -200,7 +201,7 @@ func TestDisks(t *testing.T) {
 			if c.note != "" && !strings.Contains(strings.Join(p.Notes, "\n"), c.note) {
 				t.Errorf("the notes are %q", p.Notes)
 			}
-			if _, _, err := p.OpenDisk(p.Disks[0]); c.word != "" && (err == nil || !strings.Contains(err.Error(), c.word)) {
+			if _, _, err := p.OpenDisk(t.Context(), p.Disks[0]); c.word != "" && (err == nil || !strings.Contains(err.Error(), c.word)) {
 				t.Errorf("opened: %v", err)
 			}
 		})
@@ -216,7 +217,7 @@ func TestEscaped(t *testing.T) {
 	}
 	edit(t, m.Dir.Path("hello-jvm.mf"), replace("hello-jvm-disk1.vmdk", "my disk(1).vmdk"))
 	p := open(t, path)
-	if _, _, err := p.OpenDisk(p.Disks[0]); err != nil || len(p.Notes) > 0 {
+	if _, _, err := p.OpenDisk(t.Context(), p.Disks[0]); err != nil || len(p.Notes) > 0 {
 		t.Errorf("%v, %q", err, p.Notes)
 	}
 	v := verdict(t, path)

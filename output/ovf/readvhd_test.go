@@ -40,7 +40,7 @@ func TestMicrosoftDisks(t *testing.T) {
 		disktest.Run(t, disktest.Program(t, "tar", "tar"), "--format=ustar", "-C", m.Dir.Path(""), "-cf", archive, "hello-jvm.ovf", name)
 		for _, path := range []string{path, archive} {
 			p := open(t, path)
-			d, format, err := p.OpenDisk(p.Disks[0])
+			d, format, err := p.OpenDisk(t.Context(), p.Disks[0])
 			if err != nil {
 				t.Fatalf("%s in %s: %v", name, path, err)
 			}

@@ -41,7 +41,7 @@ func (s *Source) openArchive(ctx context.Context, r disk.Reader, kind packed.Kin
 		if kind != "" {
 			return fault.New(fault.Input, fmt.Errorf("it is a compressed OVA (.%s)", kind), "unpack it first: what is in it is compressed already")
 		}
-		return s.openOVF("ova")
+		return s.openOVF(ctx, "ova")
 	case has(func(name string) bool { return name == layout.IndexName }):
 		return s.openLayout(ctx, layout.Archive(r, list), "oci"+suffix(kind))
 	case has(func(name string) bool { return name == layout.SaveName }):

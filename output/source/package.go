@@ -55,14 +55,14 @@ func (s *Source) addDisks(open func(ovf.Disk) (disk.Reader, string, error)) {
 }
 
 // openOVF takes over the disks of an OVF package.
-func (s *Source) openOVF(format string) error {
+func (s *Source) openOVF(ctx context.Context, format string) error {
 	p, err := ovf.Open(s.Path)
 	if err != nil {
 		return err
 	}
 	s.hold(p)
 	s.Format, s.Package = format, &Package{p.Descriptor, p.Description, p.Verify}
-	s.addDisks(p.OpenDisk)
+	s.addDisks(func(d ovf.Disk) (disk.Reader, string, error) { return p.OpenDisk(ctx, d) })
 	return nil
 }
 

@@ -171,7 +171,7 @@ func (s *Source) find(ctx context.Context, r disk.Reader, kind packed.Kind) erro
 	case members.Is(r):
 		return s.openArchive(ctx, r, kind)
 	case ovf.IsDescriptor(head) && kind == "":
-		return s.openOVF("ovf")
+		return s.openOVF(ctx, "ovf")
 	case again != "" && kind != "":
 		return fault.New(fault.Input, fmt.Errorf("it is compressed twice, by %s and %s", kind, again), "unpack it once")
 	case again != "":

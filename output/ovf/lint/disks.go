@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/imgbuild/imgbuild/disk/vmdk"
@@ -31,14 +32,13 @@ func (l *linter) disks(ctx context.Context) error {
 		if err := l.vmdk(ctx, name, r, n); err != nil {
 			return err
 		}
-		if d.Parent != "" {
-			continue // said already, of the disk
+		wrapped := slices.ContainsFunc(l.pkg.Files, func(f ovf.File) bool { return f.ID == d.File && f.Wrapped() })
+		if d.Parent != "" || wrapped {
+			continue // said already, of the disk or the file
 		}
-		k, format, err := l.pkg.OpenDisk(d)
+		k, format, err := l.pkg.OpenDisk(ctx, d)
 		if err != nil {
-			if !strings.Contains(err.Error(), "not supported") { // a wrapped file is a finding already
-				l.addFile("disk-unreadable", name, 0, "%v", err)
-			}
+			l.addFile("disk-unreadable", name, 0, "%v", err)
 			continue
 		}
 		// A VMDK counts in sectors.
