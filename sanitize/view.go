@@ -9,7 +9,7 @@ import (
 
 // viewGap is the shortest dead run, in bytes, that [cleared] tells as a hole:
 // shorter ones are cheaper to read than to skip.
-const viewGap = 64 << 10
+const viewGap = 16 << 10
 
 // cleared is a disk in which dead runs read as zero. It never reads them.
 type cleared struct {
