@@ -28,7 +28,7 @@ var made = []struct {
 	{"mkv", "ffmpeg", "ffmpeg", video + "-c:v mpeg4 OUT.mkv", false},
 	{"flv", "ffmpeg", "ffmpeg", video + "-c:v flv1 OUT.flv", false},
 	{"wav", "ffmpeg", "ffmpeg", sound + "OUT.wav", false},
-	{"mp3", "ffmpeg", "ffmpeg", sound + "-c:a mp2 -f mp2 x && ffmpeg -v error -f lavfi -i sine=duration=1 -c:a libmp3lame OUT.mp3", true},
+	{"mp3", "ffmpeg", "ffmpeg", sound + "-c:a libmp3lame OUT.mp3", true},
 	{"ogg", "ffmpeg", "ffmpeg", sound + "-c:a flac OUT.ogg", false},
 	{"flac", "ffmpeg", "ffmpeg", sound + "OUT.flac", true},
 	{"7z", "p7zip-full", "7z", "echo text >a && 7z a OUT.7z a >log", false},
