@@ -70,6 +70,9 @@ func TestContract(t *testing.T) {
 		"nothing compressed": {"-noI", "-noD", "-noF", "-noX"}, "large blocks": {"-b", "1M"}, "small blocks": {"-b", "4K", "-always-use-fragments"},
 		"lzo": {"-comp", "lzo"},
 	} {
+		if testing.Short() && name != "gzip" && name != "zstd" && name != "small blocks" {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			fstest.Suite{
 				Driver: squashfs.Driver{},
