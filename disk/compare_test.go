@@ -37,3 +37,29 @@ func TestCompare(t *testing.T) {
 		}
 	}
 }
+
+// TestCompareFirst changes bytes in several of the pieces that processors
+// compare side by side: the first is told, each time.
+func TestCompareFirst(t *testing.T) {
+	image := func(at ...int64) *disk.Memory {
+		m := disk.NewMemory(100 * mib)
+		for off := range int64(100) {
+			at = append(at, off*mib)
+		}
+		for _, off := range at {
+			if _, err := m.WriteAt([]byte{1}, off); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return m
+	}
+	a, b := image(), image(31*mib+9, 32*mib+9, 64*mib+9, 99*mib+9)
+	for range 50 {
+		if err := disk.Compare(t.Context(), a, b); !errors.Is(err, disk.ErrDiffers) || !strings.Contains(err.Error(), "at offset 32505865") {
+			t.Fatal(err)
+		}
+	}
+	if err := disk.Compare(t.Context(), a, image()); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,20 +1,14 @@
 package vmdk
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
-
-	"github.com/klauspost/compress/zlib"
 
 	"github.com/imgbuild/imgbuild/disk"
 	"github.com/imgbuild/imgbuild/disk/internal/blocks"
 	"github.com/imgbuild/imgbuild/disk/internal/pipe"
 )
-
-// deflateLevel is where a higher level costs much and gains little.
-const deflateLevel = 6
 
 // writer is the disk.Sink of a streamOptimized file. The file grows strictly forward, but for the
 // descriptor near its beginning, which Close writes: it holds the content ID.
@@ -71,22 +65,6 @@ func newAssembler(size int64, emit func(off int64, grain []byte) error) *blocks.
 // sectors rounds a size up to whole sectors.
 func sectors(size int64) uint64 {
 	return uint64(size)/disk.SectorSize + min(uint64(size)%disk.SectorSize, 1)
-}
-
-func newPacker() (pipe.Packer, error) {
-	z, err := zlib.NewWriterLevel(io.Discard, deflateLevel)
-	if err != nil {
-		return nil, err
-	}
-	return func(dst, block []byte) ([]byte, error) {
-		out := bytes.NewBuffer(dst)
-		z.Reset(out)
-		if _, err := z.Write(block); err != nil {
-			return dst, err
-		}
-		err := z.Close()
-		return out.Bytes(), err
-	}, nil
 }
 
 // append writes p at the end, padded to whole sectors, and returns the sector
