@@ -150,6 +150,20 @@ func (s *filesSink) Commit() ([]File, error) { return Commit(s.format, s.files..
 // Abort implements [Sink].
 func (s *filesSink) Abort() { AbortAll(s.files...) }
 
+// FileCopy is the sink of a format whose one file, called name, holds what the
+// file at path does.
+func FileCopy(format string, dir *Dir, name, path string) (Sink, error) {
+	p, err := dir.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Fill(path); err != nil {
+		p.Abort()
+		return nil, err
+	}
+	return FilesSink(format, p), nil
+}
+
 // Commit makes the files of a format durable, waits for the gate of their
 // folder, gives all of them their names and describes them. When it fails none
 // of them is left.

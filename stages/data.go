@@ -12,7 +12,7 @@ import (
 
 const kindData = "data"
 
-// dataParams describe the empty data partition.
+// dataParams describe the empty data filesystem.
 type dataParams struct {
 	Size  int64  `json:"size"`
 	UUID  string `json:"uuid"`
@@ -24,21 +24,31 @@ type dataParams struct {
 
 // data adds the stage that makes the data partition.
 func (s *set) data() string {
-	r := s.Recipe.Recipe
 	return s.add(builder.Stage{
 		Name:    "data",
 		Title:   "make the data partition",
 		Kind:    kindData,
 		Version: 1,
 		Tools:   s.versions("mke2fs"),
-	}, dataParams{
-		Size:  int64(r.Disk.Data.Size),
+	}, s.dataParams(int64(s.Recipe.Recipe.Disk.Data.Size)))
+}
+
+// dataParams describes the data filesystem, of that size in bytes.
+func (s *set) dataParams(size int64) dataParams {
+	app := s.Recipe.Recipe.App
+	return dataParams{
+		Size:  size,
 		UUID:  s.guid("data filesystem").String(),
 		Seed:  s.guid("data hash seed").String(),
-		UID:   r.App.UID,
-		GID:   r.App.GID,
+		UID:   app.UID,
+		GID:   app.GID,
 		Epoch: s.Epoch.Unix(),
-	})
+	}
+}
+
+// filesystem returns what the parameters describe.
+func (p dataParams) filesystem() ext4 {
+	return ext4{size: p.Size, uuid: p.UUID, seed: p.Seed, label: "data", epoch: p.Epoch, uid: p.UID, gid: p.GID}
 }
 
 // makeData is the runner.
@@ -48,8 +58,7 @@ func (o Options) makeData(ctx context.Context, w *builder.Work) (builder.Outputs
 		return nil, err
 	}
 	image := filepath.Join(w.Dir, "data.img")
-	fs := ext4{size: p.Size, uuid: p.UUID, seed: p.Seed, label: "data", epoch: p.Epoch, uid: p.UID, gid: p.GID}
-	if err := fs.make(ctx, w, image); err != nil {
+	if err := p.filesystem().make(ctx, w, image); err != nil {
 		return nil, err
 	}
 	desc, err := putImage(ctx, w, image)

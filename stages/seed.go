@@ -26,21 +26,13 @@ func (s *set) ownDisk() bool { return s.Recipe.Recipe.Disk.Data.OnSecond() > 0 }
 // seed adds the stage that makes what a guest makes its data filesystem from. It
 // is as large as the disk, up to what a seed may be.
 func (s *set) seed() string {
-	r := s.Recipe.Recipe
 	return s.add(builder.Stage{
 		Name:    "seed",
 		Title:   "make the seed of the data filesystem",
 		Kind:    kindSeed,
 		Version: 1,
 		Tools:   s.versions("mke2fs"),
-	}, dataParams{
-		Size:  min(int64(r.Disk.Data.Size), seed.MaxSize) / seed.BlockSize * seed.BlockSize,
-		UUID:  s.guid("data filesystem").String(),
-		Seed:  s.guid("data hash seed").String(),
-		UID:   r.App.UID,
-		GID:   r.App.GID,
-		Epoch: s.Epoch.Unix(),
-	})
+	}, s.dataParams(min(int64(s.Recipe.Recipe.Disk.Data.Size), seed.MaxSize)/seed.BlockSize*seed.BlockSize))
 }
 
 // makeSeed is the runner.
@@ -50,7 +42,7 @@ func (o Options) makeSeed(ctx context.Context, w *builder.Work) (builder.Outputs
 		return nil, err
 	}
 	path := filepath.Join(w.Dir, "data.img")
-	fs := ext4{size: p.Size, uuid: p.UUID, seed: p.Seed, label: "data", epoch: p.Epoch, uid: p.UID, gid: p.GID}
+	fs := p.filesystem()
 	if p.Size == seed.MaxSize {
 		fs.most = seedGrowth
 	}

@@ -37,13 +37,5 @@ func (f Format) Begin(_ context.Context, a output.Appliance, dir *output.Dir, _ 
 	if path == "" {
 		return nil, errors.New("the appliance has no image of a CD")
 	}
-	p, err := dir.Create(a.Name + ".iso")
-	if err != nil {
-		return nil, err
-	}
-	if err := p.Fill(path); err != nil {
-		p.Abort()
-		return nil, err
-	}
-	return output.FilesSink(f.Name(), p), nil
+	return output.FileCopy(f.Name(), dir, a.Name+".iso", path)
 }

@@ -51,13 +51,5 @@ func (f Format) Begin(_ context.Context, a output.Appliance, dir *output.Dir, _ 
 		return nil, fault.New(fault.Input, errors.New("the kernel is an ELF, which UEFI does not start"),
 			"give the arch/x86/boot/bzImage of the same build")
 	}
-	p, err := dir.Create(a.Name + ".efi")
-	if err != nil {
-		return nil, err
-	}
-	if err := p.Fill(path); err != nil {
-		p.Abort()
-		return nil, err
-	}
-	return output.FilesSink(f.Name(), p), nil
+	return output.FileCopy(f.Name(), dir, a.Name+".efi", path)
 }
